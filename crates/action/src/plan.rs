@@ -9,36 +9,44 @@ use serde_json::value::RawValue;
 use crate::value::Value;
 
 /// JSON text that is known to be well formed.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Json(Box<str>);
+#[derive(Clone)]
+pub struct Json(Box<RawValue>);
 
 impl Json {
     /// The text of `value`.
     pub fn of(value: &(impl Serialize + ?Sized)) -> Json {
-        Json(serde_json::to_string(value).expect("values of this crate always print").into())
+        Json(serde_json::value::to_raw_value(value).expect("values of this crate always print"))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.get()
     }
 
     /// Reads the text back.
     pub fn value(&self) -> Value<'_> {
-        Value::parse_deep(&self.0, usize::MAX).expect("Json holds well-formed JSON")
+        Value::parse_deep(self.as_str(), usize::MAX).expect("Json holds well-formed JSON")
     }
 }
 
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
+/// Equal if the texts are.
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Json {}
+
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
-        raw.serialize(out)
+        self.0.serialize(out)
     }
 }
 
@@ -314,8 +322,9 @@ pub struct Request {
 impl Request {
     /// The request that `step` would be if it were sent alone.
     pub fn of_step(step: &Step, endpoint: &Endpoint) -> Request {
-        let body = String::from_utf8(endpoint.body([&step.item])).expect("JSON is UTF-8");
-        Request { method: endpoint.method, url: endpoint.url.clone(), json: Json(body.into()) }
+        let body = endpoint.body([&step.item]);
+        let json = serde_json::from_slice(&body).expect("a body is JSON");
+        Request { method: endpoint.method, url: endpoint.url.clone(), json: Json(json) }
     }
 }
 

@@ -407,6 +407,12 @@ impl Serialize for Number {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Value<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Value<'de>, D::Error> {
+        Seed.deserialize(from)
+    }
+}
+
 struct Seed;
 
 impl<'de> DeserializeSeed<'de> for Seed {

@@ -1,1 +1,3 @@
+//! The command `heapline`.
+
 fn main() {}

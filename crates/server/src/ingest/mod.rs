@@ -1,0 +1,1 @@
+//! The door: HTTP requests of customer event clients become durable events.

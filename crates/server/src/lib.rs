@@ -1,0 +1,3 @@
+//! The program `heapline`, as a library so that tests and benchmarks reach its parts.
+
+pub mod ingest;
