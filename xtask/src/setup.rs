@@ -1,0 +1,99 @@
+//! Installs what the project needs beside Rust: Node and Python packages, and Chromium.
+//!
+//! Everything is pinned by a lock file in the folder that needs it. A folder whose lock file hasn't
+//! changed since the last set-up is left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{has, root, run_in};
+
+/// Sets up all that `demo` and `test` need.
+pub(crate) fn all() -> Result<()> {
+    system_package("node", "nodejs")?;
+    system_package("npm", "npm")?;
+    for folder in folders_with("package-lock.json")? {
+        node_packages(&folder)?;
+    }
+    for folder in folders_with("requirements.txt")? {
+        python_packages(&folder)?;
+    }
+    Ok(())
+}
+
+/// Installs Debian's Chromium where there is none: the browser tests drive it.
+pub(crate) fn chromium() -> Result<()> {
+    system_package("chromium", "chromium")
+}
+
+fn node_packages(folder: &Path) -> Result<()> {
+    once(folder, "package-lock.json", &folder.join("node_modules"), || {
+        run_in(folder, "npm ci --no-audit --no-fund --ignore-scripts --loglevel=error")
+    })
+}
+
+fn python_packages(folder: &Path) -> Result<()> {
+    let venv = folder.join(".venv");
+    once(folder, "requirements.txt", &venv, || {
+        system_package("python3", "python3-venv")?;
+        run_in(folder, "python3 -m venv --clear .venv")?;
+        run_in(
+            folder,
+            ".venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt",
+        )
+    })
+}
+
+/// Runs `install` unless `target` was made from this very lock file.
+fn once(
+    folder: &Path,
+    lock: &str,
+    target: &Path,
+    install: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let lock = fs::read(folder.join(lock))?;
+    let stamp = target.join(".installed-from");
+    if fs::read(&stamp).is_ok_and(|from| from == lock) {
+        return Ok(());
+    }
+    install()?;
+    fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+fn system_package(program: &str, package: &str) -> Result<()> {
+    if has(program) {
+        return Ok(());
+    }
+    if !has("apt-get") {
+        bail!("`{program}` is missing; install it (Debian's package is `{package}`) and run again");
+    }
+    run_in(&root(), "apt-get update -qq")?;
+    run_in(&root(), &format!("apt-get install -y -qq --no-install-recommends {package}"))
+}
+
+/// Folders of the checkout that hold a file called `name`, without installed packages.
+fn folders_with(name: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![root()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let file_name = entry.file_name();
+            let file_name = file_name.to_string_lossy();
+            if entry.file_type()?.is_dir() {
+                if !file_name.starts_with('.')
+                    && file_name != "node_modules"
+                    && file_name != "target"
+                {
+                    open.push(entry.path());
+                }
+            } else if file_name == name {
+                found.push(folder.clone());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,31 @@
+//! What `demo`, `test` and `bench` run, in order.
+
+use anyhow::Result;
+
+use crate::setup;
+use crate::shell::{command, root, run_in};
+
+/// Everything at once on an empty data directory, in release.
+pub(crate) fn demo(args: &[String]) -> Result<()> {
+    let root = root();
+    run_in(&root, "cargo build --release --quiet --package heapline-server")?;
+    let mut demo = command("target/release/heapline demo");
+    demo.args(args);
+    let status = demo.status()?;
+    std::process::exit(status.code().unwrap_or(1));
+}
+
+/// Format, lints, and all tests.
+pub(crate) fn test() -> Result<()> {
+    let root = root();
+    setup::all()?;
+    run_in(&root, "cargo fmt --all --check")?;
+    run_in(&root, "cargo clippy --workspace --all-targets --locked --quiet -- -D warnings")?;
+    run_in(&root, "cargo test --workspace --locked --quiet")
+}
+
+/// The benchmarks of docs/benchmarks.md.
+pub(crate) fn bench(args: &[String]) -> Result<()> {
+    let _ = args;
+    anyhow::bail!("no benchmark yet")
+}
