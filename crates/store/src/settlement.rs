@@ -24,6 +24,32 @@ pub enum Outcome {
     Expired,
 }
 
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Outcome; 7] = [
+        Outcome::Pending,
+        Outcome::Held,
+        Outcome::Delivered,
+        Outcome::Filtered,
+        Outcome::Refused,
+        Outcome::Failed,
+        Outcome::Expired,
+    ];
+
+    /// Its word in metrics, answers and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Pending => "pending",
+            Outcome::Held => "held",
+            Outcome::Delivered => "delivered",
+            Outcome::Filtered => "filtered",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+            Outcome::Expired => "expired",
+        }
+    }
+}
+
 /// What became of one event at one action of an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
