@@ -9,6 +9,7 @@ pub mod destination;
 pub mod fields;
 pub mod integrations;
 pub mod mapping;
+mod path;
 pub mod pipeline;
 pub mod plan;
 pub mod trigger;

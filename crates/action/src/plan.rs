@@ -327,4 +327,3 @@ impl Request {
         Request { method: endpoint.method, url: endpoint.url.clone(), json: Json(json) }
     }
 }
-

@@ -135,6 +135,13 @@ impl<'a> Object<'a> {
         self.members.retain(|(k, v)| keep(k, v));
     }
 
+    /// An object with the same keys, borrowed, and with what `map` makes of each value.
+    pub(crate) fn map_values<'b>(&'b self, map: impl Fn(&'b Value<'a>) -> Value<'b>) -> Object<'b> {
+        let member =
+            |(key, value): &'b (Cow<'a, str>, Value<'a>)| (Cow::Borrowed(key.as_ref()), map(value));
+        Object { members: self.members.iter().map(member).collect() }
+    }
+
     /// The members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value<'a>)> {
         self.members.iter().map(|(k, v)| (k.as_ref(), v))
@@ -263,6 +270,18 @@ impl<'a> Value<'a> {
             let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(m, _)| m);
             JsonError { message: message.to_owned(), line: e.line(), column: e.column() }
         })
+    }
+
+    /// The kind of value, as messages name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::Text(_) => "text",
+            Value::Array(_) => "list",
+            Value::Object(_) => "object",
+        }
     }
 
     /// The text, if it is one.

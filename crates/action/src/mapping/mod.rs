@@ -1,0 +1,55 @@
+//! Mappings: JSON with directives that gives an action's payload, parsed once.
+
+mod directives;
+mod node;
+mod parse;
+mod path;
+mod replace;
+mod template;
+
+use crate::destination::Fault;
+use crate::value::{Object, Value};
+
+use node::Node;
+
+/// A parsed mapping.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    root: Node,
+    document: Value<'static>,
+}
+
+impl Mapping {
+    /// Parses `mapping`, which must be an object nested at most 64 levels. All faults at once, with
+    /// JSON paths such as `$.properties.price`.
+    pub fn parse(mapping: &Value<'_>) -> Result<Mapping, Vec<Fault>> {
+        let root = parse::root(mapping)?;
+        Ok(Mapping { root, document: mapping.clone().into_owned() })
+    }
+
+    /// The payload for `event`. Never fails and changes nothing. `None` if the root is a directive
+    /// that gives no object.
+    pub fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Object<'e>> {
+        match self.resolve_value(event)? {
+            Value::Object(payload) => Some(payload),
+            _ => None,
+        }
+    }
+
+    /// As [`Mapping::resolve`], but whatever the root gives. `None` is JavaScript's undefined.
+    pub fn resolve_value<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
+        self.root.resolve(event)
+    }
+
+    /// The document that was parsed.
+    pub fn to_value(&self) -> &Value<'static> {
+        &self.document
+    }
+}
+
+/// Equal if the documents are.
+impl PartialEq for Mapping {
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
+    }
+}
