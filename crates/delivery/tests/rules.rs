@@ -1,0 +1,209 @@
+//! The rules of delivery, one claim each.
+
+mod common;
+
+use common::*;
+use heapline_delivery::{End, Fact};
+
+#[test]
+fn an_event_is_sent_and_delivered() {
+    let mut bench = Bench::new(policy());
+    bench.offer(vec![one_event(1, "ada")]);
+    let sent = bench.answer(200);
+    assert_eq!(texts(&sent), [r#"{"event":"1","identity":"ada"}"#]);
+    assert_eq!(bench.ends[&1], End::Delivered);
+    assert_eq!((bench.steps_done[&1], &bench.requests[&1]), (1, &vec![5001]));
+    assert_eq!(bench.lane.load().parcels, 0);
+    assert_eq!(bench.lane.load().bytes, 0);
+}
+
+#[test]
+fn a_first_item_lingers_for_company() {
+    let mut bench = Bench::new(heapline_delivery::Policy { linger_ms: 5, ..policy() });
+    bench.offer(vec![one_event(1, "ada")]);
+    assert!(bench.flying.is_empty());
+    bench.now_ms += 2;
+    bench.offer(vec![one_event(2, "bob")]);
+    bench.sleep();
+    assert_eq!(parcels(&bench.flying[0]), [1, 2]);
+}
+
+#[test]
+fn while_a_request_is_in_flight_others_gather() {
+    let mut bench = Bench::new(policy());
+    bench.offer(vec![one_event(1, "u1")]);
+    bench.offer(vec![one_event(2, "u2")]);
+    bench.offer(vec![one_event(3, "u3")]);
+    assert_eq!(bench.flying.len(), 1);
+    bench.answer(200);
+    assert_eq!(parcels(&bench.flying[0]), [2, 3]);
+}
+
+#[test]
+fn a_full_batch_goes_beside_one_in_flight_up_to_the_bound() {
+    let mut bench = Bench::new(policy());
+    for n in 0..10_000 {
+        bench.offer(vec![one_event(n, &format!("u{n}"))]);
+    }
+    assert_eq!(bench.flying.len(), 4);
+    assert_eq!(bench.flying[0].items.len(), 1);
+    assert!(bench.flying[1..].iter().all(|sent| sent.items.len() == 1000));
+}
+
+#[test]
+fn a_user_is_never_in_two_requests() {
+    let mut bench = Bench::new(policy());
+    bench.offer((0..2500).map(|n| one_event(n, "ada")).collect());
+    assert_eq!(bench.flying.len(), 1);
+    assert_eq!(parcels(&bench.answer(200)), (0..1000).collect::<Vec<_>>());
+    bench.run(|_| 200);
+    assert_eq!(bench.sent, 3);
+}
+
+#[test]
+fn updates_fold_and_go_before_events() {
+    let mut bench = Bench::new(policy());
+    bench.offer(vec![
+        parcel(
+            1,
+            "ada",
+            vec![update("ada", &[("plan", "free"), ("team", "x")]), event("ada", "a")],
+        ),
+        parcel(2, "ada", vec![event("ada", "b")]),
+        parcel(3, "ada", vec![update("ada", &[("plan", "pro")])]),
+    ]);
+    let sent = bench.answer(200);
+    let folded = r#"{"identity":"ada","properties":{"plan":"pro","team":"x"}}"#;
+    assert_eq!(texts(&sent), [folded]);
+    assert_eq!(bench.progress, [(1, 0)]);
+    assert_eq!(bench.ends.keys().collect::<Vec<_>>(), [&3]);
+    bench.wait(1);
+    assert_eq!(parcels(&bench.answer(200)), [1, 2]);
+    assert_eq!((bench.ends.len(), bench.sent), (3, 2));
+}
+
+#[test]
+fn a_step_that_was_taken_before_a_restart_is_not_sent_again() {
+    let mut bench = Bench::new(policy());
+    let mut again = parcel(1, "ada", vec![update("ada", &[("a", "1")]), event("ada", "a")]);
+    again.done = 1;
+    bench.offer(vec![again]);
+    let sent = bench.answer(200);
+    assert_eq!(sent.endpoint, EVENTS);
+    assert_eq!((bench.sent, bench.steps_done[&1]), (1, 3));
+}
+
+#[test]
+fn one_bad_item_fails_alone_and_all_others_are_delivered_in_order() {
+    for bad in [0, 1, 511, 998, 999] {
+        let mut bench = Bench::new(policy());
+        bench.offer((0..1000).map(|n| one_event(n, &format!("u{}", n % 300))).collect());
+        let mut taken = Vec::new();
+        bench.run(|sent| {
+            if parcels(sent).contains(&bad) {
+                return 400;
+            }
+            taken.extend(parcels(sent));
+            200
+        });
+        assert!(bench.sent <= 40, "{} requests for one bad item", bench.sent);
+        for n in 0..1000 {
+            assert_eq!(matches!(bench.ends[&n], End::Failed { step: 0, .. }), n == bad);
+        }
+        for user in 0..300 {
+            let order: Vec<_> = taken.iter().filter(|n| **n % 300 == user).collect();
+            assert!(order.is_sorted());
+        }
+    }
+}
+
+#[test]
+fn a_bad_update_fails_alone_and_its_own_event_is_still_sent() {
+    let mut bench = Bench::new(policy());
+    let parcels_of =
+        |n: u64| parcel(n, "ada", vec![update("ada", &[("n", &n.to_string())]), event("ada", "e")]);
+    bench.offer((0..8).map(parcels_of).collect());
+    bench.run(
+        |sent| if sent.endpoint == PROPERTIES && parcels(sent).contains(&5) { 400 } else { 200 },
+    );
+    for n in 0..8 {
+        let failed =
+            matches!(&bench.ends[&n], End::Failed { step: 0, answer } if answer.status == 400);
+        assert_eq!(failed, n == 5);
+        assert_eq!(bench.steps_done[&n], if n == 5 { 2 } else { 3 });
+    }
+}
+
+#[test]
+fn retry_after_silences_the_whole_integration() {
+    let mut bench = Bench::new(policy());
+    bench.offer(vec![one_event(1, "ada")]);
+    let mut told = answer(503);
+    told.retry_after_ms = Some(60_000);
+    bench.answer_with(told);
+    bench.offer(vec![parcel(2, "bob", vec![update("bob", &[("a", "b")])])]);
+    let until_ms = bench.now_ms + 60_000;
+    while bench.flying.is_empty() {
+        bench.sleep();
+    }
+    assert!(bench.now_ms >= until_ms);
+    bench.run(|_| 200);
+    assert_eq!(bench.ends.len(), 2);
+}
+
+#[test]
+fn a_dead_destination_is_probed_one_request_at_a_time() {
+    let mut bench = Bench::new(policy());
+    bench.offer((0..8000).map(|n| one_event(n, &format!("u{n}"))).collect());
+    assert_eq!(bench.flying.len(), 4);
+    (0..4).for_each(|_| drop(bench.answer(500)));
+    for _ in 0..20 {
+        bench.sleep();
+        assert!(bench.flying.len() <= 1);
+        if !bench.flying.is_empty() {
+            bench.answer(0);
+        }
+    }
+    let probes = bench.sent;
+    bench.run(|_| 200);
+    assert_eq!(bench.ends.len(), 8000);
+    assert!(bench.sent - probes < 20, "{} requests after an outage", bench.sent - probes);
+}
+
+#[test]
+fn what_fails_for_the_whole_window_expires_and_the_queue_goes_on() {
+    let mut bench = Bench::new(policy());
+    bench.offer(vec![one_event(1, "ada"), one_event(2, "bob"), one_event(3, "ada")]);
+    let start = bench.now_ms;
+    bench.run(|sent| if parcels(sent).contains(&1) { 500 } else { 200 });
+    assert!(matches!(&bench.ends[&1], End::Expired { answer } if answer.status == 500));
+    assert_eq!((&bench.ends[&2], &bench.ends[&3]), (&End::Delivered, &End::Delivered));
+    let window = 72 * 3_600_000;
+    assert!((window..window + 300_000).contains(&(bench.now_ms - start)));
+    assert!(bench.requests[&1].len() <= 32);
+}
+
+#[test]
+fn paused_nothing_is_sent() {
+    let mut bench = Bench::new(policy());
+    bench.tell(Fact::Pause);
+    bench.offer(vec![one_event(1, "ada")]);
+    bench.wait(1_000_000);
+    assert_eq!((bench.sent, bench.wake_ms), (0, None));
+    bench.tell(Fact::Resume);
+    assert_eq!(bench.sent, 1);
+}
+
+#[test]
+fn a_drained_lane_settles_what_is_in_flight_and_gives_back_the_rest() {
+    let mut bench = Bench::new(policy());
+    let both = |n| parcel(n, "ada", vec![update("ada", &[("a", "b")]), event("ada", "e")]);
+    bench.offer(vec![both(1), both(2), one_event(3, "bob")]);
+    assert_eq!(bench.flying.len(), 2);
+    bench.tell(Fact::Drain);
+    bench.run(|_| 200);
+    assert_eq!((bench.ends.len(), bench.lane.load().in_flight), (1, 0));
+    let rest = bench.lane.into_unfinished();
+    let rest: Vec<_> = rest.iter().map(|rest| (rest.parcel, rest.steps_done)).collect();
+    assert_eq!(rest, [(1, 1), (2, 1)]);
+}
