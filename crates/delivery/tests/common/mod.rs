@@ -1,5 +1,5 @@
 //! Parcels, endpoints, and a lane on a bench: what the tests of this crate share.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
