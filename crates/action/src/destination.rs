@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::plan::{Answer, Endpoint, Plan, PlanContext, Reading};
+use crate::plan::{Answer, Endpoint, Plan, PlanContext, Reading, Refusal};
 use crate::value::{Object, Value};
 
 /// Everything that is known of a destination before it is configured.
@@ -85,6 +85,8 @@ pub enum SettingKind {
     Boolean,
     /// A whole number from 0.
     Count,
+    /// A number from 0 to 1.
+    Fraction,
     /// A duration such as `72h`.
     Duration,
     /// An absolute `http` or `https` address without a trailing slash.
@@ -255,14 +257,20 @@ pub struct Start {
 
 /// A configured destination to which the page delivers.
 pub trait Web: Send + Sync {
-    /// The calls for one checked payload, in order.
-    fn calls(&self, action_type: usize, payload: &Object<'_>) -> Vec<Call>;
+    /// The calls for one checked payload, in order; or why the page can't send it.
+    fn calls(&self, action_type: usize, payload: &Object<'_>) -> Result<Vec<Call>, Refusal>;
 
     /// How the page starts.
     fn start(&self) -> Start;
 
-    /// The settings that the page's plugin is given, without its actions.
+    /// The settings that the page's plugin is given, without its actions and without what the
+    /// server alone knows (addresses, write key, revision).
     fn page_settings(&self) -> Object<'static>;
+
+    /// True if the server is to deliver what the page reports that it couldn't.
+    fn fallback(&self) -> bool {
+        false
+    }
 
     /// Consent categories that an event must have granted.
     fn consent_categories(&self) -> &[String] {

@@ -55,6 +55,11 @@ pub fn consider<'e>(
     if let Some(category) = missing_consent(consent, event) {
         return Verdict::Filtered(Filter::Consent(category));
     }
+    take(definition, action, event)
+}
+
+/// The last of these steps: does the trigger fire, and is the payload right?
+pub fn take<'e>(definition: &Definition, action: &'e Action, event: &'e Value<'e>) -> Verdict<'e> {
     if !action.trigger.fires_on(event) {
         return Verdict::Filtered(Filter::Trigger);
     }
@@ -72,7 +77,8 @@ pub fn consider<'e>(
     }
 }
 
-/// [`consider`], then the plan of a cloud destination.
+/// [`consider`], then the plan of a cloud destination. For an action alone; [`plan_all`] is what an
+/// integration sends.
 pub fn plan(
     definition: &Definition,
     cloud: &dyn Cloud,
@@ -96,6 +102,36 @@ pub fn plan(
     }
 }
 
+/// The plan of each of an integration's actions for one event, in their order.
+///
+/// All together, since [`PlanContext::ordinal`] counts the actions that send the event.
+pub fn plan_all(
+    definition: &Definition,
+    cloud: &dyn Cloud,
+    actions: &[Action],
+    event: &Value<'_>,
+    source: &str,
+    linked_identity: Option<&str>,
+) -> Vec<Result<Plan, Filter>> {
+    let mut senders = vec![0; definition.action_types.len()];
+    let mut plan_one =
+        |action: &Action| match consider(definition, cloud.consent_categories(), action, event) {
+            Verdict::Filtered(filter) => Err(filter),
+            Verdict::Refused(refusal) => Ok(Plan::Refuse(refusal)),
+            Verdict::Taken(payload) => {
+                let ordinal = senders.get(action.action_type).copied().unwrap_or_default();
+                let context = PlanContext { source, action: &action.id, ordinal, linked_identity };
+                let plan = cloud.plan(action.action_type, &payload, context);
+                match (&plan, senders.get_mut(action.action_type)) {
+                    (Plan::Send { .. } | Plan::Hold { .. }, Some(senders)) => *senders += 1,
+                    (Plan::Send { .. } | Plan::Hold { .. } | Plan::Refuse(_), _) => {}
+                }
+                Ok(plan)
+            }
+        };
+    actions.iter().map(&mut plan_one).collect()
+}
+
 fn refused_fields(faults: &[Fault]) -> Refusal {
     let list: Vec<String> = faults.iter().map(Fault::to_string).collect();
     Refusal { code: "invalid_payload", sentence: format!("{}.", list.join("; ")) }
@@ -103,7 +139,7 @@ fn refused_fields(faults: &[Fault]) -> Refusal {
 
 /// The first of `categories` that the event's consent stamp doesn't grant. An event without a
 /// stamp grants nothing.
-fn missing_consent(categories: &[String], event: &Value<'_>) -> Option<String> {
+pub fn missing_consent(categories: &[String], event: &Value<'_>) -> Option<String> {
     if categories.is_empty() {
         return None;
     }

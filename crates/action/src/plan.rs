@@ -302,7 +302,7 @@ pub struct PlanContext<'a> {
     pub source: &'a str,
     /// Id of the action.
     pub action: &'a str,
-    /// Position among the integration's actions of the same type, from 0.
+    /// How many of the integration's earlier actions of the same type send this event, too.
     pub ordinal: usize,
     /// The user id that the event's anonymous id was linked to while it was held.
     pub linked_identity: Option<&'a str>,

@@ -142,6 +142,11 @@ impl<'a> Object<'a> {
         Object { members: self.members.iter().map(member).collect() }
     }
 
+    /// The members in order, as they are stored.
+    pub fn members(&self) -> &[(Cow<'a, str>, Value<'a>)] {
+        &self.members
+    }
+
     /// The members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value<'a>)> {
         self.members.iter().map(|(k, v)| (k.as_ref(), v))

@@ -1,0 +1,78 @@
+//! Which of Heap's scripts the page loads, and with what.
+//!
+//! Method names and addresses: developers.heap.io, *Web*; the snippets of both generations.
+
+use heapline_action::destination::Start;
+use heapline_action::value::{Object, Value};
+
+use super::config::{Config, Sdk};
+
+const CLASSIC_STUBS: &[&str] = &[
+    "addEventProperties",
+    "addUserProperties",
+    "clearEventProperties",
+    "identify",
+    "resetIdentity",
+    "removeEventProperty",
+    "setEventProperties",
+    "track",
+    "unsetEventProperty",
+];
+
+const V5_STUBS: &[&str] = &[
+    "init",
+    "startTracking",
+    "stopTracking",
+    "track",
+    "resetIdentity",
+    "identify",
+    "identifyHashed",
+    "getSessionId",
+    "getUserId",
+    "getIdentity",
+    "addUserProperties",
+    "addEventProperties",
+    "removeEventProperty",
+    "clearEventProperties",
+    "addAccountProperties",
+    "addAdapter",
+    "addTransformer",
+    "addTransformerFn",
+    "onReady",
+    "addPageviewProperties",
+    "removePageviewProperty",
+    "clearPageviewProperties",
+    "trackPageview",
+];
+
+/// How the page starts, if it has no Heap yet.
+pub(super) fn of(config: &Config) -> Start {
+    let classic = match config.sdk {
+        Sdk::Classic => true,
+        Sdk::V5 => false,
+        Sdk::Auto => {
+            let first_party = config.tracking_server.is_some() && config.ingest_server.is_none();
+            config.hostname.is_some() || first_party
+        }
+    };
+    let hostname = config.hostname.as_deref();
+    let id = &config.app_id;
+    let script = if classic {
+        let host = hostname.unwrap_or("cdn.heapanalytics.com");
+        format!("https://{host}/js/heap-{id}.js")
+    } else {
+        let own = if config.region == "EU" { "cdn.eu.heap-api.com" } else { "cdn.us.heap-api.com" };
+        format!("https://{}/config/{id}/heap_config.js", hostname.unwrap_or(own))
+    };
+    let mut options = Object::new();
+    options.insert("disableTextCapture", Value::from(config.disable_text_capture));
+    options.insert("secureCookie", Value::from(config.secure_cookie));
+    if let Some(server) = &config.ingest_server {
+        options.insert("ingestServer", Value::from(server.clone()));
+    }
+    if let Some(server) = &config.tracking_server {
+        options.insert("trackingServer", Value::from(server.clone()));
+    }
+    let stubs = if classic { CLASSIC_STUBS } else { V5_STUBS };
+    Start { script, config: options, stubs }
+}
