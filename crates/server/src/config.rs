@@ -131,7 +131,9 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
     humantime::parse_duration(&text).map_err(|e| {
-        serde::de::Error::custom(format!("expected a duration such as \"90s\", found {text:?}: {e}"))
+        serde::de::Error::custom(format!(
+            "expected a duration such as \"90s\", found {text:?}: {e}"
+        ))
     })
 }
 

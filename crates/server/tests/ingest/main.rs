@@ -1,0 +1,10 @@
+//! The door, from HTTP request to stored event and answer.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod cases;
+mod http;
+mod laws;
+mod limits;
+mod replay;
+mod store;
+mod support;
