@@ -1,9 +1,7 @@
 //! Dates and times as events carry them, read to milliseconds and printed in one form.
 
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::fmt::rfc2822;
-use jiff::tz::Offset;
+use jiff::civil::{Date, date};
+use jiff::{SignedDuration, fmt::rfc2822};
 
 use crate::value::{Number, Value};
 
@@ -14,6 +12,13 @@ pub type Millis = i64;
 const FIRST: Millis = -62_167_219_200_000;
 /// 9999-12-31T23:59:59.999Z
 const LAST: Millis = 253_402_300_799_999;
+
+const SECOND: Millis = 1000;
+const MINUTE: Millis = 60 * SECOND;
+const HOUR: Millis = 60 * MINUTE;
+const DAY: Millis = 24 * HOUR;
+
+const EPOCH: Date = date(1970, 1, 1);
 
 /// Numbers below this are seconds, others milliseconds.
 const SECONDS_BELOW: f64 = 1e11;
@@ -45,23 +50,24 @@ pub fn read_text(text: &str) -> Option<Millis> {
 /// nearest inside.
 pub fn print(moment: Millis) -> String {
     let moment = moment.clamp(FIRST, LAST);
-    let timestamp = Timestamp::from_millisecond(moment).unwrap_or(Timestamp::UNIX_EPOCH);
-    let time = Offset::UTC.to_datetime(timestamp);
+    let days = SignedDuration::from_hours(24 * moment.div_euclid(DAY));
+    let day = EPOCH.checked_add(days).unwrap_or(EPOCH);
+    let time = moment.rem_euclid(DAY);
     let mut out = String::with_capacity(24);
-    let mut write = |number: i32, digits: u32, after: char| {
+    let mut write = |number: i64, digits: u32, after: char| {
         for place in (0..digits).rev() {
-            let digit = number / 10_i32.pow(place) % 10;
+            let digit = number / 10_i64.pow(place) % 10;
             out.push(char::from(b'0' + digit.unsigned_abs() as u8));
         }
         out.push(after);
     };
-    write(time.year().into(), 4, '-');
-    write(time.month().into(), 2, '-');
-    write(time.day().into(), 2, 'T');
-    write(time.hour().into(), 2, ':');
-    write(time.minute().into(), 2, ':');
-    write(time.second().into(), 2, '.');
-    write(time.millisecond().into(), 3, 'Z');
+    write(day.year().into(), 4, '-');
+    write(day.month().into(), 2, '-');
+    write(day.day().into(), 2, 'T');
+    write(time / HOUR, 2, ':');
+    write(time / MINUTE % 60, 2, ':');
+    write(time / SECOND % 60, 2, '.');
+    write(time % SECOND, 3, 'Z');
     out
 }
 
@@ -128,10 +134,9 @@ fn moment(date: Date, time: (u32, u32, u32, u32), offset: i32) -> Option<Millis>
     if second == 60 && minutes.rem_euclid(24 * 60) != 24 * 60 - 1 {
         return None;
     }
-    let midnight =
-        Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight())).ok()?;
-    let seconds = midnight.as_second() + minutes * 60 + i64::from(second.min(59));
-    Some(seconds * 1000 + i64::from(millisecond))
+    let midnight = date.duration_since(EPOCH).as_secs() * SECOND;
+    let second = i64::from(second.min(59)) * SECOND;
+    Some(midnight + minutes * MINUTE + second + i64::from(millisecond))
 }
 
 /// Reads a text byte by byte.

@@ -21,7 +21,9 @@ pub(super) fn root(mapping: &Value<'_>) -> Result<Node, Vec<Fault>> {
     let node = match mapping {
         Value::Object(object) if object.get(ROOT_DIRECTIVE).is_some() => {
             let unfolded = parser.unfold(object);
-            unfolded.and_then(|unfolded| parser.node(&unfolded))
+            let node = unfolded.and_then(|unfolded| parser.node(&unfolded));
+            parser.fold_places(object);
+            node
         }
         Value::Object(_) => parser.node(mapping),
         other => parser.refuse(format!("expected an object, found {}", other.kind())),
@@ -123,6 +125,24 @@ impl Parser {
             unfolded.insert(name, Value::Object(options));
             Some(Value::Object(unfolded))
         })
+    }
+
+    /// Gives faults in an unfolded document the places that the written one has.
+    fn fold_places(&mut self, written: &Object<'_>) {
+        let directive = written.get(ROOT_DIRECTIVE).and_then(Value::as_object);
+        let names = directive.into_iter().flat_map(Object::iter).map(|(name, _)| name);
+        for name in names.filter(|&name| name != NOTES) {
+            let (rest, own) = (format!("$.{name}.mapping"), format!("$.{name}"));
+            for fault in &mut self.faults {
+                fault.path = if let Some(inner) = fault.path.strip_prefix(&rest) {
+                    format!("${inner}")
+                } else if let Some(inner) = fault.path.strip_prefix(&own) {
+                    format!("$.{ROOT_DIRECTIVE}.{name}{inner}")
+                } else {
+                    continue;
+                };
+            }
+        }
     }
 
     /// Records a fault at the present place.

@@ -179,7 +179,7 @@ impl<'t> Lexer<'t> {
         let place = Place(self.at);
         let Some(c) = self.char() else { return Ok((place, Token::End)) };
         if mode == Mode::Segment {
-            return Ok((place, Token::Word(self.word(place)?)));
+            return Ok((place, Token::Word(self.word()?)));
         }
         let token = match c {
             '(' => self.one(Token::Open),
@@ -193,7 +193,7 @@ impl<'t> Lexer<'t> {
             '<' => self.one_or_equal(Token::Operator(Operator::Less), Operator::AtMost),
             '>' => self.one_or_equal(Token::Operator(Operator::More), Operator::AtLeast),
             '"' | '\'' => self.quoted(c, place)?,
-            _ if is_name_start(c) => Token::Word(self.word(place)?),
+            _ if is_name_start(c) => Token::Word(self.word()?),
             '0'..='9' => self.number(),
             '+' | '-' if self.char_after(1).is_some_and(|c| c.is_ascii_digit()) => self.number(),
             '-' if self.infinity_follows() => {
@@ -281,7 +281,7 @@ impl<'t> Lexer<'t> {
         word == "Infinity"
     }
 
-    fn word(&mut self, place: Place) -> Result<Word, TriggerError> {
+    fn word(&mut self) -> Result<Word, TriggerError> {
         let start = self.at;
         let (mut keys, mut key, mut escaped) = (Vec::new(), String::new(), false);
         while let Some(c) = self.char() {
@@ -305,9 +305,6 @@ impl<'t> Lexer<'t> {
         }
         keys.push(key);
         keys.retain(|key| !key.is_empty());
-        if keys.is_empty() {
-            return Err(self.fail(place, "expected a name, found only brackets"));
-        }
         let text = self.chars.iter().skip(start).take(self.at - start).collect();
         Ok(Word { text, keys, escaped })
     }

@@ -10,7 +10,7 @@ use super::tree::{Condition, Expression, Order, Part, Path, Test};
 /// Most characters of a trigger.
 const MAX_CHARACTERS: usize = 10_000;
 
-/// Deepest nesting of parentheses and repeated `!`.
+/// Deepest nesting of parentheses and `!`; both together count once.
 const MAX_LEVELS: usize = 100;
 
 /// Fields that some call has at the top, or that the server adds.
@@ -107,14 +107,15 @@ impl Parser<'_> {
         let (place, token) = self.lexer.next()?;
         match token {
             Token::Bang => {
-                let (next, token) = self.lexer.peek()?;
-                let again = *token == Token::Bang;
+                let (_, token) = self.lexer.peek()?;
+                // A parenthesis counts for both.
+                let counts = *token != Token::Open;
                 let written_function = matches!(token, Token::Word(word) if is_function(word));
-                if again {
-                    self.enter(next)?;
+                if counts {
+                    self.enter(place)?;
                 }
                 let part = self.unary()?;
-                if again {
+                if counts {
                     self.levels -= 1;
                 }
                 Ok(match part {
@@ -295,14 +296,6 @@ impl Parser<'_> {
 
     /// The path that starts with `word`, which is already taken.
     fn path(&mut self, start: Place, word: Word) -> Result<Path, TriggerError> {
-        let first = word.keys.first().cloned().unwrap_or_default();
-        if !TOP_LEVEL.contains(&first.as_str()) {
-            let message = format!(
-                "No call has a field `{first}` at the top; custom fields are in `properties`, \
-                 `traits` or `context`."
-            );
-            self.warn(start, message);
-        }
         let mut keys = word.keys;
         loop {
             match self.lexer.peek()? {
@@ -319,6 +312,16 @@ impl Parser<'_> {
                 }
                 _ => break,
             }
+        }
+        let Some(first) = keys.first() else {
+            return Err(self.lexer.fail(start, "expected a name, found only separators"));
+        };
+        if !TOP_LEVEL.contains(&first.as_str()) {
+            let message = format!(
+                "No call has a field `{first}` at the top; custom fields are in `properties`, \
+                 `traits` or `context`."
+            );
+            self.warn(start, message);
         }
         Ok(Path(keys.into_iter().map(Key::new).collect()))
     }

@@ -176,12 +176,12 @@ impl fmt::Display for Expression {
             Expression::And(parts) => (parts, " and "),
             Expression::Or(parts) => (parts, " or "),
             Expression::Not(part) => {
-                // `!contains(…)` is a condition of its own, so the opposite of one needs brackets.
-                let function = matches!(
-                    &**part,
-                    Expression::Condition(Condition { test: Test::Matches(..), .. })
-                );
-                return if function { write!(f, "!({part})") } else { write_part(f, "!", part) };
+                return match &**part {
+                    Expression::Not(_) => write!(f, "!{part}"),
+                    Expression::And(_) | Expression::Or(_) | Expression::Condition(_) => {
+                        write!(f, "!({part})")
+                    }
+                };
             }
             Expression::Condition(condition) => return condition.fmt(f),
         };
