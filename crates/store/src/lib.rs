@@ -6,18 +6,24 @@
 //! version.
 #![deny(missing_docs)]
 
+pub mod embedded;
 mod error;
 mod event;
+mod memory;
 mod query;
 mod rejected;
 mod revision;
+mod settings;
 mod settlement;
 mod store;
 
+pub use embedded::Embedded;
 pub use error::Error;
 pub use event::{AppendDone, Appended, Millis, NewEvent, Seq, StoredEvent};
+pub use memory::Memory;
 pub use query::{Extent, Found, Page, Query, Retained};
 pub use rejected::Rejected;
 pub use revision::Revision;
+pub use settings::{Commit, Settings};
 pub use settlement::{Delivery, HeldEvent, LedgerBatch, Outcome, RequestRecord, Settlement};
 pub use store::{Reader, Store};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::{Millis, Outcome, Seq, Settlement, StoredEvent};
 
-/// A question to the ledger; all given conditions must hold. Newest first.
+/// A question about events that the journal still has; all given conditions must hold. Newest
+/// first. `integration`, `outcome` and `code` hold if one and the same delivery meets them.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// Exact message id.
@@ -32,6 +33,46 @@ pub struct Query {
     pub before: Option<Seq>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl Query {
+    /// True if the event itself meets the conditions that are about it.
+    pub(crate) fn takes(&self, event: &StoredEvent) -> bool {
+        let StoredEvent { seq, event } = event;
+        let same = |asked: &Option<String>, has: Option<&str>| {
+            asked.as_deref().is_none_or(|asked| has == Some(asked))
+        };
+        self.before.is_none_or(|before| *seq < before)
+            && self.since.is_none_or(|since| event.received_at >= since)
+            && self.until.is_none_or(|until| event.received_at < until)
+            && same(&self.message_id, Some(&event.message_id))
+            && same(&self.user_id, event.user_id.as_deref())
+            && same(&self.anonymous_id, event.anonymous_id.as_deref())
+            && same(&self.source, Some(&event.source))
+            && same(&self.event, Some(&event.name))
+    }
+
+    /// True if it asks for something that only the ledger knows.
+    pub(crate) fn asks_ledger(&self) -> bool {
+        self.integration.is_some() || self.outcome.is_some() || self.code.is_some()
+    }
+
+    /// True if what became of an event meets the conditions that are about that.
+    pub(crate) fn takes_fate(&self, settlements: &[Settlement]) -> bool {
+        if !self.asks_ledger() {
+            return true;
+        }
+        settlements
+            .iter()
+            .filter(|s| self.integration.as_deref().is_none_or(|asked| *asked == *s.integration))
+            .any(|s| {
+                (self.outcome.is_none() && self.code.is_none())
+                    || s.deliveries.iter().any(|d| {
+                        self.outcome.is_none_or(|asked| d.outcome == asked)
+                            && self.code.as_deref().is_none_or(|asked| *asked == *d.code)
+                    })
+            })
+    }
 }
 
 /// An event and what became of it at every integration that has taken it up.
@@ -73,4 +114,15 @@ pub struct Retained {
     /// Those among them that an integration had neither settled nor held, if any: dropped
     /// undelivered. By integration, from the first to below the second.
     pub undelivered: BTreeMap<Arc<str>, (Seq, Seq)>,
+}
+
+impl Retained {
+    pub(crate) fn new(first: Seq, kept: Seq, cursors: &BTreeMap<Arc<str>, Seq>) -> Retained {
+        let undelivered = cursors
+            .iter()
+            .map(|(integration, cursor)| (integration.clone(), ((*cursor).max(first), kept)))
+            .filter(|(_, (from, to))| from < to)
+            .collect();
+        Retained { dropped: (first, kept), undelivered }
+    }
 }

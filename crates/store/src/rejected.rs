@@ -16,3 +16,10 @@ pub struct Rejected {
     /// The item or the body, at most 4 KiB of it.
     pub excerpt: Box<str>,
 }
+
+impl Rejected {
+    /// Bytes of its text.
+    pub(crate) fn bytes(&self) -> usize {
+        self.source.len() + self.code.len() + self.message.len() + self.excerpt.len()
+    }
+}

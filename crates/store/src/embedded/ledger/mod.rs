@@ -1,0 +1,293 @@
+//! The ledger: what became of events, and all else that is looked up; in SQLite files.
+//!
+//! `ledger/<base>.db` has the settlements of a range of places, and requests that were recorded
+//! with them; `main.db` cursors, held events and revisions; `rejected.db` input that was turned
+//! away.
+//!
+//! A batch is written file by file, each in one transaction: settlements and requests first, then
+//! held events together with the cursor. Who reads never sees a part of a batch's transaction in
+//! one file. A crash in between leaves a cursor that is behind its settlements: the courier looks
+//! at those events again and finds them settled, or at the worst delivers again. It never leaves a
+//! cursor ahead.
+
+mod codec;
+mod part;
+mod rejects;
+mod sql;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::{
+    Error, HeldEvent, LedgerBatch, Millis, Outcome, Rejected, RequestRecord, Retained, Revision,
+    Seq, Settings, Settlement,
+};
+use part::Part;
+use rejects::Rejects;
+use state::State;
+
+/// Files that are kept open, each for writing and for reading.
+const OPEN: usize = 24;
+/// Bits of a request's id that count within one run of the program. Ids stay below 2^53, so that
+/// JavaScript can hold them.
+const REQUEST_BITS: u32 = 36;
+
+/// See the [module](self).
+pub(crate) struct Ledger {
+    dir: PathBuf,
+    span: u64,
+    /// Locked in this order where several are.
+    writing: Mutex<Files>,
+    reading: Mutex<Files>,
+    /// Bases of the files that exist.
+    bases: Mutex<BTreeSet<Seq>>,
+    state: Mutex<State>,
+    looking: Mutex<State>,
+    rejects: Rejects,
+    request: AtomicU64,
+}
+
+/// Files that are open, the latest used last.
+#[derive(Default)]
+struct Files(Vec<(Seq, Part)>);
+
+impl Ledger {
+    /// Opens the ledger in `dir`, which must exist.
+    pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Ledger, Error> {
+        let parts = dir.join("ledger");
+        let bases = bases(&parts)?;
+        let state = State::open(dir)?;
+        let span = state.settle("ledger_span", settings.ledger_span.clamp(1, 1 << 32))?;
+        let opened = state.count("opened")?;
+        Ok(Ledger {
+            span,
+            writing: Mutex::default(),
+            reading: Mutex::default(),
+            bases: Mutex::new(bases),
+            state: Mutex::new(state),
+            looking: Mutex::new(State::open(dir)?),
+            rejects: Rejects::open(dir, settings)?,
+            request: AtomicU64::new(opened << REQUEST_BITS),
+            dir: parts,
+        })
+    }
+
+    pub(crate) fn record(&self, batch: &LedgerBatch) -> Result<(), Error> {
+        let mut writing = lock(&self.writing);
+        let mut parts: BTreeMap<Seq, Vec<&Settlement>> = BTreeMap::new();
+        for settlement in &batch.settlements {
+            parts.entry(self.base(settlement.seq)).or_default().push(settlement);
+        }
+        let known = || lock(&self.bases).last().copied();
+        let newest = parts.keys().last().copied().or_else(known).unwrap_or(1);
+        if !batch.requests.is_empty() {
+            parts.entry(newest).or_default();
+        }
+        // The newest file first: no settlement is seen before the requests that it names.
+        for (base, settlements) in parts.into_iter().rev() {
+            let requests = if base == newest { batch.requests.as_slice() } else { &[] };
+            writing.part(&self.dir, base)?.write(&settlements, requests)?;
+            lock(&self.bases).insert(base);
+        }
+        lock(&self.state).write(batch)
+    }
+
+    pub(crate) fn next_request_id(&self) -> u64 {
+        self.request.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn cursor(&self, integration: &str) -> Result<Option<Seq>, Error> {
+        lock(&self.looking).cursor(integration)
+    }
+
+    pub(crate) fn cursors(&self) -> Result<BTreeMap<Arc<str>, Seq>, Error> {
+        lock(&self.looking).cursors()
+    }
+
+    #[expect(dead_code, reason = "for inspect and mend")]
+    pub(crate) fn pull_back(&self, next: Seq) -> Result<(), Error> {
+        lock(&self.state).pull_back(next)
+    }
+
+    /// What is known of the events from `from` to below `to` at `integration`.
+    pub(crate) fn settlements(
+        &self,
+        integration: &str,
+        from: Seq,
+        to: Seq,
+    ) -> Result<BTreeMap<Seq, Settlement>, Error> {
+        let mut all = BTreeMap::new();
+        for base in self.between(from, to) {
+            let range = (from.max(base), to.min(base.saturating_add(self.span)));
+            let found = lock(&self.reading).part(&self.dir, base)?.settlements(
+                integration,
+                range.0,
+                range.1,
+            )?;
+            all.extend(found.into_iter().map(|settlement| (settlement.seq, settlement)));
+        }
+        Ok(all)
+    }
+
+    /// What is known of the events from `from` to below `to` at `integration` or at all, in no
+    /// order; perhaps only of those that have `outcome` somewhere.
+    pub(crate) fn search(
+        &self,
+        integration: Option<&str>,
+        outcome: Option<Outcome>,
+        (from, to): (Seq, Seq),
+    ) -> Result<Vec<Settlement>, Error> {
+        let mut all = Vec::new();
+        for base in self.between(from, to) {
+            let range = (from.max(base), to.min(base.saturating_add(self.span)));
+            let mut reading = lock(&self.reading);
+            all.extend(reading.part(&self.dir, base)?.search(integration, outcome, range)?);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn requests(&self, ids: &[u64]) -> Result<Vec<RequestRecord>, Error> {
+        let bases: Vec<Seq> = lock(&self.bases).iter().rev().copied().collect();
+        let mut found = Vec::new();
+        for id in ids {
+            for base in &bases {
+                if let Some(request) = lock(&self.reading).part(&self.dir, *base)?.request(*id)? {
+                    found.push(request);
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn held(&self, integration: &str, anonymous: &str) -> Result<Vec<HeldEvent>, Error> {
+        lock(&self.looking).held(integration, anonymous)
+    }
+
+    pub(crate) fn held_until(
+        &self,
+        integration: &str,
+        now: Millis,
+        limit: usize,
+    ) -> Result<Vec<HeldEvent>, Error> {
+        lock(&self.looking).held_until(integration, now, limit)
+    }
+
+    pub(crate) fn reject(&self, rejected: Vec<Rejected>) {
+        self.rejects.push(rejected);
+    }
+
+    pub(crate) fn rejected(
+        &self,
+        source: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Rejected>, Error> {
+        self.rejects.latest(source, limit)
+    }
+
+    pub(crate) fn save_revision(
+        &self,
+        expected: u64,
+        at: Millis,
+        by: &str,
+        document: &str,
+    ) -> Result<u64, Error> {
+        lock(&self.state).save_revision(expected, at, by, document)
+    }
+
+    pub(crate) fn revision(&self, number: Option<u64>) -> Result<Option<Revision>, Error> {
+        lock(&self.looking).revision(number)
+    }
+
+    pub(crate) fn revisions(&self) -> Result<Vec<Revision>, Error> {
+        lock(&self.looking).revisions()
+    }
+
+    /// Deletes the files whose events are all dropped from the journal and no longer held.
+    pub(crate) fn retain(&self, retained: &Retained, now: Millis) -> Result<(), Error> {
+        let (mut writing, mut reading) = (lock(&self.writing), lock(&self.reading));
+        let kept = retained.dropped.1;
+        let bases: Vec<Seq> = lock(&self.bases).iter().copied().collect();
+        for base in bases {
+            let end = base.saturating_add(self.span);
+            let is_held = lock(&self.state).first_held(base)?.is_some_and(|held| held < end);
+            if end > kept || is_held {
+                continue;
+            }
+            writing.0.retain(|(open, _)| *open != base);
+            reading.0.retain(|(open, _)| *open != base);
+            lock(&self.bases).remove(&base);
+            let path = part::path(&self.dir, base);
+            for suffix in ["-shm", "-wal", ""] {
+                let mut name = path.clone().into_os_string();
+                name.push(suffix);
+                match fs::remove_file(&name) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::Io(format!(
+                            "cannot remove {}: {error}",
+                            path.display()
+                        )));
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        }
+        let state = lock(&self.state);
+        state.note(retained, now)?;
+        state.shrink()
+    }
+
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.rejects.close()
+    }
+
+    /// Place of the first event in the file that has `seq`.
+    fn base(&self, seq: Seq) -> Seq {
+        seq.saturating_sub(1) / self.span * self.span + 1
+    }
+
+    /// Bases of the files that have something between `from` and below `to`.
+    fn between(&self, from: Seq, to: Seq) -> Vec<Seq> {
+        let first = self.base(from);
+        lock(&self.bases).range(first..to.max(first)).copied().collect()
+    }
+}
+
+impl Files {
+    fn part(&mut self, dir: &Path, base: Seq) -> Result<&mut Part, Error> {
+        let at = match self.0.iter().position(|(open, _)| *open == base) {
+            Some(at) => at,
+            None => {
+                if self.0.len() == OPEN {
+                    self.0.remove(0);
+                }
+                self.0.push((base, Part::open(dir, base)?));
+                self.0.len() - 1
+            }
+        };
+        self.0[at..].rotate_left(1);
+        let (_, part) = self.0.last_mut().expect("one was found or added");
+        Ok(part)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bases of the files in `dir`.
+pub(crate) fn bases(dir: &Path) -> Result<BTreeSet<Seq>, Error> {
+    let list = || -> std::io::Result<BTreeSet<Seq>> {
+        let mut bases = BTreeSet::new();
+        for entry in fs::read_dir(dir)? {
+            let name = entry?.file_name();
+            bases.extend(name.to_str().and_then(|n| n.strip_suffix(".db")?.parse::<Seq>().ok()));
+        }
+        Ok(bases)
+    };
+    list().map_err(|error| Error::Io(format!("cannot list {}: {error}", dir.display())))
+}

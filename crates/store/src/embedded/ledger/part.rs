@@ -1,0 +1,296 @@
+//! One file of the ledger: what became of the events of one range of places.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::codec::{self, bit};
+use super::sql::{self, failed};
+use crate::{Error, Outcome, RequestRecord, Seq, Settlement};
+
+const VERSION: i64 = 1;
+
+/// `settlement.place` is the word of the integration, times 2^32, plus the place of the event
+/// counted from the file's first. `outcomes` has a bit for each outcome of its deliveries. `body` is
+/// laid out in `codec`. The outcomes that are rare or asked for by themselves have an index each.
+const SCHEMA: &str = "
+    CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+    CREATE TABLE integration (id INTEGER PRIMARY KEY REFERENCES word);
+    CREATE TABLE settlement (
+        place INTEGER PRIMARY KEY,
+        outcomes INTEGER NOT NULL,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX pending ON settlement (place) WHERE outcomes & 1;
+    CREATE INDEX held ON settlement (place) WHERE outcomes & 2;
+    CREATE INDEX refused ON settlement (place) WHERE outcomes & 16;
+    CREATE INDEX failed ON settlement (place) WHERE outcomes & 32;
+    CREATE INDEX expired ON settlement (place) WHERE outcomes & 64;
+    CREATE TABLE request (
+        id INTEGER PRIMARY KEY,
+        integration INTEGER NOT NULL REFERENCES word,
+        endpoint INTEGER NOT NULL REFERENCES word,
+        at INTEGER NOT NULL,
+        took_ms INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        items INTEGER NOT NULL,
+        excerpt TEXT NOT NULL
+    );";
+
+/// See the [module](self).
+pub(super) struct Part {
+    path: PathBuf,
+    connection: Connection,
+    /// Place of the first event whose fate it has.
+    base: Seq,
+    words: HashMap<Arc<str>, i64>,
+    texts: HashMap<i64, Arc<str>>,
+    /// Words of integrations that are surely in the table `integration`.
+    taking_part: HashSet<i64>,
+}
+
+impl Part {
+    pub(super) fn open(dir: &Path, base: Seq) -> Result<Part, Error> {
+        let path = path(dir, base);
+        let connection = sql::open(&path, VERSION, SCHEMA)?;
+        let (words, texts, taking_part) = Default::default();
+        let mut part = Part { path, connection, base, words, texts, taking_part };
+        part.learn()?;
+        Ok(part)
+    }
+
+    /// Writes all, or nothing.
+    pub(super) fn write(
+        &mut self,
+        settlements: &[&Settlement],
+        requests: &[RequestRecord],
+    ) -> Result<(), Error> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let written = self.put(settlements, requests).and_then(|()| self.execute("COMMIT"));
+        if written.is_err() {
+            // The error to report is the first one; SQLite may have rolled back by itself.
+            self.execute("ROLLBACK").ok();
+            self.words.clear();
+            self.texts.clear();
+            self.taking_part.clear();
+            self.learn()?;
+        }
+        written
+    }
+
+    fn put(
+        &mut self,
+        settlements: &[&Settlement],
+        requests: &[RequestRecord],
+    ) -> Result<(), Error> {
+        let mut body = Vec::new();
+        for Settlement { seq, integration, revision, deliveries } in settlements {
+            let integration = self.word(integration)?;
+            if self.taking_part.insert(integration) {
+                self.run("INSERT OR IGNORE INTO integration VALUES (?1)", params![integration])?;
+            }
+            body.clear();
+            codec::encode(&mut body, *revision, deliveries, |word| {
+                self.word(word).map(|word| word as u64)
+            })?;
+            let outcomes = deliveries.iter().fold(0, |bits, d| bits | bit(d.outcome));
+            let place = place(integration, seq.saturating_sub(self.base));
+            self.run(
+                "INSERT INTO settlement VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET outcomes = excluded.outcomes, body = excluded.body",
+                params![place, outcomes, body],
+            )?;
+        }
+        for request in requests {
+            let RequestRecord { id, at, took_ms, status, items, excerpt, .. } = request;
+            let integration = self.word(&request.integration)?;
+            let endpoint = self.word(&request.endpoint)?;
+            self.run(
+                "INSERT OR REPLACE INTO request VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![*id as i64, integration, endpoint, at, took_ms, status, items, excerpt],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What is known at one integration of the events from `from` to below `to`, ascending.
+    pub(super) fn settlements(
+        &mut self,
+        integration: &str,
+        from: Seq,
+        to: Seq,
+    ) -> Result<Vec<Settlement>, Error> {
+        let mut found = Vec::new();
+        for (id, name) in self.integrations(Some(integration))? {
+            let rows = self.rows(
+                "SELECT place, body FROM settlement WHERE place >= ?1 AND place < ?2
+                 ORDER BY place",
+                (
+                    place(id, from.saturating_sub(self.base)),
+                    place(id, to.saturating_sub(self.base)),
+                ),
+            )?;
+            for (place, body) in rows {
+                found.push(self.settlement(&name, place, &body)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What is known of the events from `from` to below `to` at `integration`, or at all.
+    /// If `outcome` is one with an index, only those that have it.
+    pub(super) fn search(
+        &mut self,
+        integration: Option<&str>,
+        outcome: Option<Outcome>,
+        (from, to): (Seq, Seq),
+    ) -> Result<Vec<Settlement>, Error> {
+        let range = "SELECT place, body FROM settlement WHERE place >= ?1 AND place < ?2";
+        let sql = match outcome {
+            None | Some(Outcome::Delivered | Outcome::Filtered) => range.to_owned(),
+            Some(outcome) => format!("{range} AND outcomes & {}", bit(outcome)),
+        };
+        let mut found = Vec::new();
+        for (id, name) in self.integrations(integration)? {
+            let range = (
+                place(id, from.saturating_sub(self.base)),
+                place(id, to.saturating_sub(self.base)),
+            );
+            for (place, body) in self.rows(&sql, range)? {
+                found.push(self.settlement(&name, place, &body)?);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn request(&mut self, id: u64) -> Result<Option<RequestRecord>, Error> {
+        let read = |row: &Row<'_>| -> rusqlite::Result<(i64, i64, RequestRecord)> {
+            let record = RequestRecord {
+                id,
+                integration: "".into(),
+                endpoint: "".into(),
+                at: row.get(2)?,
+                took_ms: row.get(3)?,
+                status: row.get(4)?,
+                items: row.get(5)?,
+                excerpt: row.get(6)?,
+            };
+            Ok((row.get(0)?, row.get(1)?, record))
+        };
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT integration, endpoint, at, took_ms, status, items, excerpt
+                 FROM request WHERE id = ?1",
+            )
+            .and_then(|mut statement| statement.query_row([id as i64], read).optional())
+            .map_err(failed(&self.path))?;
+        let Some((integration, endpoint, record)) = found else { return Ok(None) };
+        let (integration, endpoint) = (self.text(integration)?, self.text(endpoint)?);
+        Ok(Some(RequestRecord { integration, endpoint, ..record }))
+    }
+
+    fn settlement(
+        &mut self,
+        name: &Arc<str>,
+        place: i64,
+        body: &[u8],
+    ) -> Result<Settlement, Error> {
+        let seq = self.base + (place as u64 & u64::from(u32::MAX));
+        let read =
+            |part: &Part| codec::decode(body, |word| part.texts.get(&(word as i64)).cloned());
+        let mut decoded = read(self);
+        if decoded.is_none() {
+            // Another connection may have added words.
+            self.learn()?;
+            decoded = read(self);
+        }
+        let (revision, deliveries) = decoded.ok_or_else(|| Error::Damaged {
+            file: self.path.display().to_string(),
+            offset: 0,
+            what: format!("what became of event {seq} at {name} can't be read"),
+        })?;
+        Ok(Settlement { seq, integration: name.clone(), revision, deliveries })
+    }
+
+    fn rows(&self, sql: &str, range: (i64, i64)) -> Result<Vec<(i64, Vec<u8>)>, Error> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| {
+                statement.query_map(range, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .map_err(failed(&self.path))
+    }
+
+    /// Word and name of the integration, or of all, that occur in this file.
+    fn integrations(&self, only: Option<&str>) -> Result<Vec<(i64, Arc<str>)>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, text FROM integration JOIN word USING (id)
+                 WHERE ?1 IS NULL OR text = ?1",
+            )
+            .and_then(|mut statement| {
+                statement.query_map([only], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .map_err(failed(&self.path))
+    }
+
+    fn word(&mut self, text: &Arc<str>) -> Result<i64, Error> {
+        if let Some(word) = self.words.get(text) {
+            return Ok(*word);
+        }
+        self.run("INSERT INTO word (text) VALUES (?1)", params![text])?;
+        let word = self.connection.last_insert_rowid();
+        self.words.insert(text.clone(), word);
+        self.texts.insert(word, text.clone());
+        Ok(word)
+    }
+
+    fn text(&mut self, word: i64) -> Result<Arc<str>, Error> {
+        if !self.texts.contains_key(&word) {
+            self.learn()?;
+        }
+        self.texts.get(&word).cloned().ok_or_else(|| Error::Damaged {
+            file: self.path.display().to_string(),
+            offset: 0,
+            what: format!("word {word} is missing"),
+        })
+    }
+
+    fn learn(&mut self) -> Result<(), Error> {
+        let words: Vec<(i64, Arc<str>)> = self
+            .connection
+            .prepare_cached("SELECT id, text FROM word")
+            .and_then(|mut statement| {
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .map_err(failed(&self.path))?;
+        for (word, text) in words {
+            self.words.insert(text.clone(), word);
+            self.texts.insert(word, text);
+        }
+        Ok(())
+    }
+
+    fn run(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<usize, Error> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params))
+            .map_err(failed(&self.path))
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), Error> {
+        self.connection.execute_batch(sql).map_err(failed(&self.path))
+    }
+}
+
+fn place(integration: i64, offset: u64) -> i64 {
+    (integration << 32) + i64::try_from(offset.min(1 << 32)).unwrap_or(1 << 32)
+}
+
+/// Where the file lies whose first event has place `base`.
+pub(super) fn path(dir: &Path, base: Seq) -> PathBuf {
+    dir.join(format!("{base:020}.db"))
+}

@@ -1,0 +1,308 @@
+//! The store as plain collections: the model that the embedded one is held to, and a quick store
+//! for tests. Nothing survives it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::{
+    AppendDone, Appended, Error, Extent, Found, HeldEvent, LedgerBatch, Millis, NewEvent, Page,
+    Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Store,
+    StoredEvent,
+};
+
+/// See the [module](self). Clones are the same store.
+#[derive(Clone)]
+pub struct Memory {
+    settings: Settings,
+    state: Arc<Mutex<State>>,
+    wakes: Arc<Mutex<Vec<Wake>>>,
+}
+
+type Wake = Arc<dyn Fn(Seq) + Send + Sync>;
+type Place = (Arc<str>, Seq);
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<StoredEvent>,
+    /// Dropped from the front of `events`.
+    dropped: u64,
+    seen: BTreeMap<(Arc<str>, Box<str>), (Seq, Millis)>,
+    settlements: BTreeMap<Place, Settlement>,
+    requests: BTreeMap<u64, RequestRecord>,
+    last_request: u64,
+    cursors: BTreeMap<Arc<str>, Seq>,
+    held: BTreeMap<Place, HeldEvent>,
+    rejected: VecDeque<Rejected>,
+    revisions: Vec<Revision>,
+    closed: bool,
+}
+
+struct MemoryReader {
+    state: Arc<Mutex<State>>,
+    next: Seq,
+}
+
+impl Memory {
+    /// An empty store. Of `settings`, those about segments, queues and files mean nothing here.
+    pub fn new(settings: Settings) -> Memory {
+        Memory { settings, state: Arc::default(), wakes: Arc::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append_now(&self, events: Vec<NewEvent>) -> Result<(Vec<Appended>, Seq), Error> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        let mut appended = Vec::with_capacity(events.len());
+        for event in events {
+            let key = (event.source.clone(), event.message_id.clone());
+            if let Some((seq, at)) = state.seen.get(&key)
+                && event.received_at.saturating_sub(*at) <= self.settings.dedup_window
+            {
+                appended.push(Appended::Duplicate(*seq));
+                continue;
+            }
+            let seq = state.next();
+            state.seen.insert(key, (seq, event.received_at));
+            state.events.push_back(StoredEvent { seq, event });
+            appended.push(Appended::Stored(seq));
+        }
+        Ok((appended, state.next()))
+    }
+}
+
+impl State {
+    fn first(&self) -> Seq {
+        self.dropped + 1
+    }
+
+    fn next(&self) -> Seq {
+        self.first() + self.events.len() as u64
+    }
+
+    fn event(&self, seq: Seq) -> Option<&StoredEvent> {
+        self.events.get(usize::try_from(seq.checked_sub(self.first())?).ok()?)
+    }
+
+    fn fates(&self, seq: Seq) -> Vec<Settlement> {
+        self.settlements
+            .iter()
+            .filter(|(place, _)| place.1 == seq)
+            .map(|(_, s)| s.clone())
+            .collect()
+    }
+}
+
+impl Reader for MemoryReader {
+    fn next(&mut self, max_events: usize, max_bytes: usize) -> Result<Vec<StoredEvent>, Error> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.next = self.next.max(state.first());
+        let mut read = Vec::new();
+        let mut bytes = 0;
+        while read.len() < max_events
+            && (bytes < max_bytes || read.is_empty())
+            && let Some(event) = state.event(self.next)
+        {
+            bytes += event.event.json.len();
+            read.push(event.clone());
+            self.next += 1;
+        }
+        Ok(read)
+    }
+}
+
+impl Store for Memory {
+    fn append(&self, events: Vec<NewEvent>, done: AppendDone) {
+        match self.append_now(events) {
+            Ok((appended, next)) => {
+                done(Ok(appended));
+                let wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                wakes.iter().for_each(|wake| wake(next));
+            }
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    fn reader(&self, from: Seq) -> Result<Box<dyn Reader>, Error> {
+        Ok(Box::new(MemoryReader { state: self.state.clone(), next: from }))
+    }
+
+    fn event(&self, seq: Seq) -> Result<Option<StoredEvent>, Error> {
+        Ok(self.state().event(seq).cloned())
+    }
+
+    fn extent(&self) -> Extent {
+        let state = self.state();
+        let bytes = state.events.iter().map(|e| e.event.json.len() as u64).sum();
+        Extent { first: state.first(), next: state.next(), bytes }
+    }
+
+    fn on_commit(&self, wake: Box<dyn Fn(Seq) + Send + Sync>) {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner).push(wake.into());
+    }
+
+    fn record(&self, batch: LedgerBatch) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        for settlement in batch.settlements {
+            state.settlements.insert((settlement.integration.clone(), settlement.seq), settlement);
+        }
+        state.requests.extend(batch.requests.into_iter().map(|request| (request.id, request)));
+        for event in batch.hold {
+            state.held.insert((event.integration.clone(), event.event.seq), event);
+        }
+        for place in batch.release {
+            state.held.remove(&place);
+        }
+        state.cursors.extend(batch.cursors);
+        Ok(())
+    }
+
+    fn next_request_id(&self) -> u64 {
+        let mut state = self.state();
+        state.last_request += 1;
+        state.last_request
+    }
+
+    fn cursor(&self, integration: &str) -> Result<Option<Seq>, Error> {
+        Ok(self.state().cursors.get(integration).copied())
+    }
+
+    fn settlements(
+        &self,
+        integration: &str,
+        from: Seq,
+        to: Seq,
+    ) -> Result<BTreeMap<Seq, Settlement>, Error> {
+        Ok(self
+            .state()
+            .settlements
+            .iter()
+            .filter(|((of, seq), _)| **of == *integration && *seq >= from && *seq < to)
+            .map(|((_, seq), settlement)| (*seq, settlement.clone()))
+            .collect())
+    }
+
+    fn requests(&self, ids: &[u64]) -> Result<Vec<RequestRecord>, Error> {
+        let state = self.state();
+        Ok(ids.iter().filter_map(|id| state.requests.get(id).cloned()).collect())
+    }
+
+    fn held(&self, integration: &str, anonymous_id: &str) -> Result<Vec<HeldEvent>, Error> {
+        let is_his = |held: &&HeldEvent| {
+            *held.integration == *integration
+                && held.event.event.anonymous_id.as_deref() == Some(anonymous_id)
+        };
+        Ok(self.state().held.values().filter(is_his).cloned().collect())
+    }
+
+    fn held_until(
+        &self,
+        integration: &str,
+        now: Millis,
+        limit: usize,
+    ) -> Result<Vec<HeldEvent>, Error> {
+        let is_up = |held: &&HeldEvent| *held.integration == *integration && held.until <= now;
+        let mut held: Vec<_> = self.state().held.values().filter(is_up).cloned().collect();
+        held.sort_by_key(|held| (held.until, held.event.seq));
+        held.truncate(limit);
+        Ok(held)
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, Error> {
+        let state = self.state();
+        let mut page = Page::default();
+        for event in state.events.iter().rev().filter(|event| query.takes(event)) {
+            let settlements = state.fates(event.seq);
+            if !query.takes_fate(&settlements) {
+                continue;
+            }
+            if page.found.len() == query.limit {
+                page.more = page.found.last().map(|found| found.event.seq);
+                break;
+            }
+            page.found.push(Found { event: event.clone(), settlements });
+        }
+        Ok(page)
+    }
+
+    fn reject(&self, rejected: Vec<Rejected>) {
+        let mut state = self.state();
+        state.rejected.extend(rejected);
+        let mut bytes: usize = state.rejected.iter().map(Rejected::bytes).sum();
+        while state.rejected.len() > self.settings.rejected_items
+            || bytes > self.settings.rejected_bytes
+        {
+            match state.rejected.pop_front() {
+                Some(oldest) => bytes -= oldest.bytes(),
+                None => break,
+            }
+        }
+    }
+
+    fn rejected(&self, source: Option<&str>, limit: usize) -> Result<Vec<Rejected>, Error> {
+        let state = self.state();
+        let of_source =
+            |rejected: &&Rejected| source.is_none_or(|source| *rejected.source == *source);
+        Ok(state.rejected.iter().rev().filter(of_source).take(limit).cloned().collect())
+    }
+
+    fn save_revision(
+        &self,
+        expected: u64,
+        at: Millis,
+        by: &str,
+        document: &str,
+    ) -> Result<u64, Error> {
+        let mut state = self.state();
+        let current = state.revisions.len() as u64;
+        if current != expected {
+            return Err(Error::Conflict(current));
+        }
+        let number = current + 1;
+        state.revisions.push(Revision { number, at, by: by.into(), document: document.into() });
+        Ok(number)
+    }
+
+    fn revision(&self, number: Option<u64>) -> Result<Option<Revision>, Error> {
+        let state = self.state();
+        Ok(match number {
+            None => state.revisions.last().cloned(),
+            Some(number) => state.revisions.iter().find(|r| r.number == number).cloned(),
+        })
+    }
+
+    fn revisions(&self) -> Result<Vec<Revision>, Error> {
+        let without_text = |r: &Revision| Revision { document: "".into(), ..r.clone() };
+        Ok(self.state().revisions.iter().rev().map(without_text).collect())
+    }
+
+    fn retain(&self, now: Millis) -> Result<Retained, Error> {
+        let mut state = self.state();
+        let first = state.first();
+        let mut bytes: u64 = state.events.iter().map(|e| e.event.json.len() as u64).sum();
+        while let Some(oldest) = state.events.front()
+            && (bytes > self.settings.retention_bytes
+                || oldest.event.received_at < now.saturating_sub(self.settings.retention))
+        {
+            bytes -= oldest.event.json.len() as u64;
+            state.events.pop_front();
+            state.dropped += 1;
+        }
+        let (kept, State { settlements, held, seen, .. }) = (state.first(), &mut *state);
+        settlements.retain(|place, _| place.1 >= kept || held.contains_key(place));
+        seen.retain(|_, (seq, _)| *seq >= kept);
+        Ok(Retained::new(first, kept, &state.cursors))
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.state().closed = true;
+        Ok(())
+    }
+}

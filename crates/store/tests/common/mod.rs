@@ -1,0 +1,137 @@
+//! Short ways to say what a test means.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses some of it, and it is all tests"
+)]
+
+use std::sync::mpsc::channel;
+
+use heapline_store::{
+    Appended, Delivery, Embedded, Error, HeldEvent, Memory, NewEvent, Outcome, Page, Query,
+    Rejected, RequestRecord, Settings, Settlement, Store, StoredEvent,
+};
+
+pub const HOUR: i64 = 3_600_000;
+pub const DAY: i64 = 24 * HOUR;
+pub const NOW: i64 = 1_790_000_000_000;
+
+/// A small store: segments and ledger files are full after a few events.
+pub fn small() -> Settings {
+    Settings { segment_bytes: 4_096, ledger_span: 16, rejected_items: 5, ..Settings::default() }
+}
+
+/// Runs `test` with each implementation.
+pub fn each(settings: &Settings, test: impl Fn(&dyn Store)) {
+    test(&Memory::new(settings.clone()));
+    let dir = tempfile::tempdir().unwrap();
+    test(&Embedded::open(dir.path(), settings.clone()).unwrap());
+}
+
+pub fn event(id: &str) -> NewEvent {
+    NewEvent {
+        source: "site".into(),
+        received_at: NOW,
+        message_id: id.into(),
+        user_id: None,
+        anonymous_id: None,
+        name: "Clicked".into(),
+        json: format!(r#"{{"type":"track","messageId":"{id}"}}"#).into_bytes().into(),
+    }
+}
+
+pub fn append(store: &dyn Store, events: Vec<NewEvent>) -> Result<Vec<Appended>, Error> {
+    let (told, hears) = channel();
+    store.append(events, Box::new(move |result| told.send(result).unwrap()));
+    hears.recv().unwrap()
+}
+
+/// Appends events with these message ids.
+pub fn append_ids(store: &dyn Store, ids: impl IntoIterator<Item = impl AsRef<str>>) {
+    append(store, ids.into_iter().map(|id| event(id.as_ref())).collect()).unwrap();
+}
+
+pub fn read_all(store: &dyn Store, from: u64) -> Vec<StoredEvent> {
+    let mut reader = store.reader(from).unwrap();
+    let mut all = Vec::new();
+    loop {
+        let some = reader.next(7, 1_000).unwrap();
+        if some.is_empty() {
+            return all;
+        }
+        all.extend(some);
+    }
+}
+
+pub fn ids(events: &[StoredEvent]) -> Vec<String> {
+    events.iter().map(|e| e.event.message_id.to_string()).collect()
+}
+
+/// All pages of an answer.
+pub fn find_all(store: &dyn Store, query: &Query) -> Vec<heapline_store::Found> {
+    let mut query = query.clone();
+    let mut all = Vec::new();
+    loop {
+        let Page { found, more } = store.find(&query).unwrap();
+        assert!(found.len() <= query.limit);
+        all.extend(found);
+        match more {
+            None => return all,
+            Some(before) => {
+                assert!(query.before.is_none_or(|last| before < last), "no headway at {before}");
+                query.before = Some(before);
+            }
+        }
+    }
+}
+
+pub fn found_seqs(store: &dyn Store, query: &Query) -> Vec<u64> {
+    find_all(store, query).iter().map(|found| found.event.seq).collect()
+}
+
+pub fn delivery(outcome: Outcome, code: &str) -> Delivery {
+    Delivery {
+        action: "Track Event".into(),
+        outcome,
+        code: code.into(),
+        sentence: "".into(),
+        steps_done: 1,
+        requests: Vec::new(),
+        digest: [7; 16],
+        notices: Vec::new(),
+        at: NOW,
+    }
+}
+
+pub fn settlement(seq: u64, integration: &str, outcome: Outcome, code: &str) -> Settlement {
+    let deliveries = vec![delivery(outcome, code)];
+    Settlement { seq, integration: integration.into(), revision: 3, deliveries }
+}
+
+pub fn request(id: u64) -> RequestRecord {
+    RequestRecord {
+        id,
+        integration: "heap".into(),
+        endpoint: "track".into(),
+        at: NOW,
+        took_ms: 41,
+        status: 200,
+        items: 1_000,
+        excerpt: "{}".into(),
+    }
+}
+
+pub fn held(seq: u64, anonymous_id: &str, until: i64) -> HeldEvent {
+    let event = NewEvent { anonymous_id: Some(anonymous_id.into()), ..event(&format!("h{seq}")) };
+    HeldEvent { integration: "heap".into(), until, event: StoredEvent { seq, event } }
+}
+
+pub fn rejected(n: usize, source: &str) -> Rejected {
+    Rejected {
+        at: NOW + n as i64,
+        source: source.into(),
+        code: "invalid_event".into(),
+        message: "type is missing".into(),
+        excerpt: format!("{n}").into(),
+    }
+}
