@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::datetime;
 use crate::destination::{Fault, Field, FieldKind, Format};
-use crate::value::{Number, Object, Value};
+use crate::value::{Number, Object, ObjectBuilder, Value};
 
 /// Drops what isn't a field, coerces the rest, and checks it. All faults at once, in the order of
 /// the fields, as is the result.
@@ -16,7 +16,7 @@ use crate::value::{Number, Object, Value};
 pub fn check<'e>(fields: &[Field], payload: Object<'e>) -> Result<Object<'e>, Vec<Fault>> {
     let mut given: Vec<(Cow<'e, str>, Option<Value<'e>>)> =
         payload.into_iter().map(|(key, value)| (key, Some(value))).collect();
-    let (mut checked, mut faults) = (Object::new(), Vec::new());
+    let (mut checked, mut faults) = (ObjectBuilder::new(), Vec::new());
     for field in fields {
         let member = given.iter_mut().find(|(key, _)| key == field.key);
         let value = member.and_then(|(_, value)| value.take()).and_then(|v| present(field, v));
@@ -26,12 +26,14 @@ pub fn check<'e>(fields: &[Field], payload: Object<'e>) -> Result<Object<'e>, Ve
             None => Ok(None),
         };
         match result {
-            Ok(Some(value)) => checked.insert(field.key, value),
+            Ok(Some(value)) => {
+                checked.insert(field.key, value);
+            }
             Ok(None) => {}
             Err(message) => faults.push(Fault { path: field.key.to_owned(), message }),
         }
     }
-    if faults.is_empty() { Ok(checked) } else { Err(faults) }
+    if faults.is_empty() { Ok(checked.finish()) } else { Err(faults) }
 }
 
 /// The value of a field that isn't dropped. A list of one counts as its item.

@@ -5,6 +5,7 @@
 mod cases;
 mod laws;
 mod reference;
+mod values;
 mod vectors;
 
 use heapline_action::value::Value;
