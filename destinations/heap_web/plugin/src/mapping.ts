@@ -1,0 +1,71 @@
+/** Mappings, in the form that the server compiled (README, "Mapping forms"). */
+
+import { refuse } from "./refusal";
+import { assign, get, isList, isObject, type Value } from "./value";
+
+/** What `form` gives for `event`. Undefined members are left in, for `copy` to drop. */
+export function resolve(form: Value, event: Value): Value {
+  if (isObject(form)) return assign({}, form, (value) => resolve(value, event));
+  if (!isList(form)) return form;
+
+  const [operator, ...rest] = form;
+  const values = rest.map((value) => resolve(value, event));
+  const [a, b, c, d] = values as [Value, string, string, string];
+  switch (operator) {
+    case "get":
+      return get(event, values);
+    case "at":
+      return at(event, a);
+    case "list":
+      return values;
+    case "text":
+      return values.map(text).join("");
+    case "template":
+      return text(a).replace(/{{{([^}]+)}}}|{{([^}]+)}}/g, (_, a, b) => text(at(event, (a || b).trim())));
+    case "exists":
+      return a != null ? b : c;
+    case "blank":
+      // Loose on purpose: [] and [""] are blank, " " and {} are not.
+      return a != null && (a as unknown) != "" ? b : c;
+    case "toLowerCase":
+    case "toUpperCase":
+      return typeof a == "string" ? a[operator]() : a;
+    case "replace":
+      return (typeof a == "object" ? "" : text(a)).replace(new RegExp(b, c), () => d);
+    case "wrap":
+      return isObject(a) ? [a] : a;
+    case "each":
+      return isList(a) ? a.map((item) => resolve(rest[1], item)) : a;
+    case "with":
+      return resolve(rest[1], a);
+    case "encode":
+      return JSON.stringify(a);
+    case "decode":
+      try {
+        return JSON.parse(typeof a == "string" ? a : "");
+      } catch (_) {
+        return a;
+      }
+    case "flatten":
+      const opens = (value: Value) => isObject(value) || (!c && isList(value));
+      return opens(a) ? assign({}, a as {}, same, opens, b) : a;
+    case "merge":
+      return values.filter(isObject).reduce((all, one) => assign(all, one, same), {});
+    case "dropNull":
+      return dropNull(a);
+  }
+  return refuse("unsupported");
+}
+
+/** The value at a path that is known only now; other paths come as keys. */
+const at = (event: Value, path: Value): Value =>
+  get(event, ("" + path).replace(/^\$(\.|$)/, "").match(/[^.[\]'"]+/g) || []);
+
+const same = (value: Value) => value;
+
+const dropNull = (value: Value): Value =>
+  value === null ? undefined : isObject(value) ? assign({}, value, dropNull) : value;
+
+/** A value inside a text. */
+const text = (value: Value): string =>
+  value == null ? "" : isList(value) ? value.map(text).join() : isObject(value) ? JSON.stringify(value) : "" + value;

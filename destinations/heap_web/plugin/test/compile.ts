@@ -1,0 +1,79 @@
+/** Test-only: what the server does to mappings before it gives them to the page. */
+
+import type { Value } from "../src/value";
+
+const NOWHERE = ["exists", null];
+
+/** The keys of a path. */
+export function keys(path: string): Value[] {
+  const found: Value[] = [];
+  const parts = (text: string) =>
+    text
+      .split(/\.|\[(?=['"\d])|(?<=['"\d])\]/)
+      .map((part) => part.replace(/['"]/g, ""))
+      .filter(Boolean);
+  let rest = path.replace(/^\$(\.|$)/, "");
+  for (let at; (at = /\[(['"])([^\]]*?\.[^\]]*?)\1\]/.exec(rest)); rest = rest.slice(at.index + at[0].length)) {
+    found.push(...parts(rest.slice(0, at.index)), ["list", at[2]!, ...parts(at[2]!)]);
+  }
+  return [...found, ...parts(rest)];
+}
+
+/** The form of a mapping. */
+export function compile(mapping: any): Value {
+  if (Array.isArray(mapping)) return ["list", ...mapping.map(compile)];
+  if (!mapping || typeof mapping != "object") return mapping;
+  const name = Object.keys(mapping).find((key) => key.startsWith("@"));
+  if (!name) return Object.fromEntries(Object.entries(mapping).map(([key, value]) => [key, compile(value)]));
+  const argument = mapping[name];
+  const branch = (key: string) => (key in argument ? compile(argument[key]) : NOWHERE);
+  switch (name) {
+    case "@path":
+      return typeof argument == "string" ? ["get", ...keys(argument)] : ["at", compile(argument)];
+    case "@template": {
+      if (typeof argument != "string") return ["template", compile(argument)];
+      const parts: Value[] = [];
+      let last = 0;
+      for (const found of argument.matchAll(/{{{([^}]+)}}}|{{([^}]+)}}/g)) {
+        parts.push(argument.slice(last, found.index), ["get", ...keys((found[1] ?? found[2]!).trim())]);
+        last = found.index! + found[0].length;
+      }
+      return ["text", ...parts, argument.slice(last)];
+    }
+    case "@if": {
+      const test = "exists" in argument ? "exists" : "blank";
+      return [test, branch(test), branch("then"), branch("else")];
+    }
+    case "@case":
+      return [argument.operator == "lower" ? "toLowerCase" : "toUpperCase", branch("value")];
+    case "@replace": {
+      const flags = (argument.global === false ? "" : "g") + (argument.ignorecase ? "i" : "");
+      const replace = (value: Value, n: string): Value =>
+        "pattern" + n in argument
+          ? ["replace", value, argument["pattern" + n].replace(/[^\w\s]/g, "\\$&"), flags, argument["replacement" + n] ?? ""]
+          : value;
+      return replace(replace(branch("value"), ""), "2");
+    }
+    case "@arrayPath": {
+      const [data, shape] = argument;
+      const found = typeof data == "string" ? ["get", ...keys(data)] : compile(data);
+      const isShape = shape && typeof shape == "object" && !Array.isArray(shape) && Object.keys(shape).length;
+      return isShape ? ["each", ["wrap", found], compile(shape)] : ["wrap", found];
+    }
+    case "@literal":
+      return compile(argument);
+    case "@json":
+      return [argument.mode, branch("value")];
+    case "@flatten":
+      return ["flatten", branch("value"), branch("separator"), argument.omitArrays === true];
+    case "@merge": {
+      const objects = argument.objects.map(compile);
+      return ["merge", ...(argument.direction == "left" ? objects.reverse() : objects)];
+    }
+    case "@transform":
+      return ["with", compile(argument.apply), compile(argument.mapping)];
+    case "@excludeWhenNull":
+      return ["dropNull", compile(argument)];
+  }
+  throw new Error("unknown directive " + name);
+}
