@@ -20,7 +20,6 @@ export function calls(type: ActionType, payload: Value, settings: Settings): Cal
   const object = (key: string) => field(key, {}, isObject) as Members;
   const id = (key: string): string => {
     const value = text(key).trim();
-    if (value.length > 255 || (settings.refusedIdentities || []).includes(value)) refuse("invalid_identity");
     return value == "0" ? "" : value;
   };
   const flat = (out: Members, object: Members): Members => {
@@ -36,6 +35,8 @@ export function calls(type: ActionType, payload: Value, settings: Settings): Cal
         : "" + value;
   const user = (known: Members, identity: string) => {
     if (Object.keys(flat(known, object("traits")))[0]) list.push(["addUserProperties", known]);
+    if (identity.length > 255) refuse("identity_too_long");
+    if ((settings.refusedIdentities || []).includes(identity)) refuse("identity_refused");
     if (identity) list.push(["identify", identity]);
   };
   const track = (name: string, object: Members) =>

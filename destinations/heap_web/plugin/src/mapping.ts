@@ -1,9 +1,12 @@
 /** Mappings, in the form that the server compiled (README, "Mapping forms"). */
 
 import { refuse } from "./refusal";
-import { assign, get, isList, isObject, type Value } from "./value";
+import { assign, copy, get, isList, isObject, type Value } from "./value";
 
-/** What `form` gives for `event`. Undefined members are left in, for `copy` to drop. */
+/**
+ * What `form` gives for `event`. An undefined member is left in: merged, it removes the others of
+ * its name, and `copy` drops it at last.
+ */
 export function resolve(form: Value, event: Value): Value {
   if (isObject(form)) return assign({}, form, (value) => resolve(value, event));
   if (!isList(form)) return form;
@@ -15,13 +18,17 @@ export function resolve(form: Value, event: Value): Value {
     case "get":
       return get(event, values);
     case "at":
-      return at(event, a);
+      return typeof a == "string" ? at(event, a) : undefined;
     case "list":
-      return values;
+      return values.map((value) => (value === undefined ? null : value));
     case "text":
       return values.map(text).join("");
     case "template":
-      return text(a).replace(/{{{([^}]+)}}}|{{([^}]+)}}/g, (_, a, b) => text(at(event, (a || b).trim())));
+      return typeof a == "string"
+        ? a.replace(/{{{([^}]+)}}}|{{([^}]+)}}/g, (_, a, b) => text(at(event, (a || b).trim())))
+        : undefined;
+    case "or":
+      return a === undefined ? b : a;
     case "exists":
       return a != null ? b : c;
     case "blank":
@@ -37,7 +44,7 @@ export function resolve(form: Value, event: Value): Value {
     case "each":
       return isList(a) ? a.map((item) => resolve(rest[1], item)) : a;
     case "with":
-      return resolve(rest[1], a);
+      return resolve(rest[1], copy(a));
     case "encode":
       return JSON.stringify(a);
     case "decode":
@@ -48,7 +55,7 @@ export function resolve(form: Value, event: Value): Value {
       }
     case "flatten":
       const opens = (value: Value) => isObject(value) || (!c && isList(value));
-      return opens(a) ? assign({}, a as {}, same, opens, b) : a;
+      return opens(a) ? copy(assign({}, a as {}, same, opens, b)) : a;
     case "merge":
       return values.filter(isObject).reduce((all, one) => assign(all, one, same), {});
     case "dropNull":
@@ -58,13 +65,13 @@ export function resolve(form: Value, event: Value): Value {
 }
 
 /** The value at a path that is known only now; other paths come as keys. */
-const at = (event: Value, path: Value): Value =>
-  get(event, ("" + path).replace(/^\$(\.|$)/, "").match(/[^.[\]'"]+/g) || []);
+const at = (event: Value, path: string): Value =>
+  get(event, path.replace(/^\$(\.|$)/, "").match(/[^.[\]'"]+/g) || []);
 
 const same = (value: Value) => value;
 
 const dropNull = (value: Value): Value =>
-  value === null ? undefined : isObject(value) ? assign({}, value, dropNull) : value;
+  value === null ? undefined : isObject(value) ? copy(assign({}, value, dropNull)) : value;
 
 /** A value inside a text. */
 const text = (value: Value): string =>

@@ -11,19 +11,11 @@ export const isObject = (value: Value): value is Members => !!value && typeof va
 /** The value as JSON has it: dates as text, nothing undefined, own members only. */
 export const copy = (value: unknown): Value => JSON.parse(JSON.stringify(value));
 
-/**
- * The value at `keys`: own members only; a falsy value on the way is the result. A key given as a
- * list is its first item where that member exists, else the path of the others.
- */
+/** The value at `keys`: own members only; a falsy value on the way is the result. */
 export function get(value: Value, keys: Value[]): Value {
-  for (const key of keys) {
+  for (const key of keys as string[]) {
     if (!value) break;
-    const [whole, ...parts] = ([] as Value[]).concat(key);
-    value = {}.hasOwnProperty.call(value, whole as string)
-      ? (value as Members)[whole as string]
-      : parts[0]
-        ? get(value, parts)
-        : undefined;
+    value = {}.hasOwnProperty.call(value, key) ? (value as Members)[key] : undefined;
   }
   return value;
 }

@@ -4,19 +4,24 @@ import type { Value } from "../src/value";
 
 const NOWHERE = ["exists", null];
 
-/** The keys of a path. */
-export function keys(path: string): Value[] {
-  const found: Value[] = [];
-  const parts = (text: string) =>
-    text
-      .split(/\.|\[(?=['"\d])|(?<=['"\d])\]/)
-      .map((part) => part.replace(/['"]/g, ""))
-      .filter(Boolean);
-  let rest = path.replace(/^\$(\.|$)/, "");
-  for (let at; (at = /\[(['"])([^\]]*?\.[^\]]*?)\1\]/.exec(rest)); rest = rest.slice(at.index + at[0].length)) {
-    found.push(...parts(rest.slice(0, at.index)), ["list", at[2]!, ...parts(at[2]!)]);
-  }
-  return [...found, ...parts(rest)];
+const KEY = /\[(['"])([^\]]*?\.[^\]]*?)\1\]/;
+
+const parts = (text: string): string[] =>
+  text
+    .split(/\.|\[(?=['"\d])|(?<=['"\d])\]/)
+    .filter(Boolean)
+    .map((part) => part.replace(/['"]/g, ""));
+
+/** The form of a path. */
+export function path(text: string): Value {
+  const whole = text.replace(/^\$(\.|$)/, "");
+  const split = ["get", ...parts(whole)];
+  if (!KEY.test(whole)) return split;
+  const exact: string[] = [];
+  let rest = whole;
+  for (let at; (at = KEY.exec(rest)); rest = rest.slice(at.index + at[0].length))
+    exact.push(...parts(rest.slice(0, at.index)), at[2]!);
+  return ["or", ["get", ...exact, ...parts(rest)], split];
 }
 
 /** The form of a mapping. */
@@ -29,13 +34,13 @@ export function compile(mapping: any): Value {
   const branch = (key: string) => (key in argument ? compile(argument[key]) : NOWHERE);
   switch (name) {
     case "@path":
-      return typeof argument == "string" ? ["get", ...keys(argument)] : ["at", compile(argument)];
+      return typeof argument == "string" ? path(argument) : ["at", compile(argument)];
     case "@template": {
       if (typeof argument != "string") return ["template", compile(argument)];
       const parts: Value[] = [];
       let last = 0;
       for (const found of argument.matchAll(/{{{([^}]+)}}}|{{([^}]+)}}/g)) {
-        parts.push(argument.slice(last, found.index), ["get", ...keys((found[1] ?? found[2]!).trim())]);
+        parts.push(argument.slice(last, found.index), path((found[1] ?? found[2]!).trim()));
         last = found.index! + found[0].length;
       }
       return ["text", ...parts, argument.slice(last)];
@@ -56,7 +61,7 @@ export function compile(mapping: any): Value {
     }
     case "@arrayPath": {
       const [data, shape] = argument;
-      const found = typeof data == "string" ? ["get", ...keys(data)] : compile(data);
+      const found = typeof data == "string" ? path(data) : compile(data);
       const isShape = shape && typeof shape == "object" && !Array.isArray(shape) && Object.keys(shape).length;
       return isShape ? ["each", ["wrap", found], compile(shape)] : ["wrap", found];
     }
@@ -71,7 +76,7 @@ export function compile(mapping: any): Value {
       return ["merge", ...(argument.direction == "left" ? objects.reverse() : objects)];
     }
     case "@transform":
-      return ["with", compile(argument.apply), compile(argument.mapping)];
+      return ["with", ["or", compile(argument.apply), {}], compile(argument.mapping)];
     case "@excludeWhenNull":
       return ["dropNull", compile(argument)];
   }

@@ -6,7 +6,7 @@ import type { Value } from "../src/value";
 type Token = { kind: "name" | "text" | "number" | "sign"; text: string };
 
 const TOKEN =
-  /\s*(?:("(?:\\["\\]|[^"])*"|'(?:\\['\\]|[^'])*')|([+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|Infinity)(?![\p{L}\d_]))|((?:\\.|[\p{L}_])(?:\\.|[\p{L}\p{M}\d_-]|\.(?=\\?.)|\[[^\]]*\])*)|([!<>=]=?|[(),]))/uy;
+  /\s*(?:("(?:\\["\\]|[^"])*"|'(?:\\['\\]|[^'])*')|([+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|Infinity)(?![\p{L}\d_]))|((?:\\.|[\p{L}_])(?:\\.|[\p{L}\p{M}\d_-]|\s*\.\s*(?=\\?.)|\[[^\]]*\])*)|([!<>=]=?|[(),]))/uy;
 
 function tokens(trigger: string): Token[] {
   const found: Token[] = [];
@@ -39,7 +39,7 @@ function path(text: string): Value {
       c = text[++i]!;
       if (c == "[" || c == "]") end();
       else key += c;
-    } else if (c == ".") end();
+    } else if (/[.\s]/.test(c)) end();
     else if (c == "[") {
       end();
       const quote = text[i + 1]!;
