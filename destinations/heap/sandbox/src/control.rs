@@ -196,7 +196,10 @@ pub(crate) async fn post_web_call(State(sandbox): State<Sandbox>, body: Bytes) -
     };
     let mut state = sandbox.lock();
     let at = state.clock.now();
-    state.web_calls.push(WebCall { at, call });
+    // A page's posts overtake each other; its numbers say the order.
+    let (page, n) = (call.page.clone(), call.n);
+    let is_later = |kept: &WebCall| kept.call.page == page && kept.call.n > n;
+    state.web_calls.insert_ordered(WebCall { at, call }, is_later);
     Answer::empty(204).for_pages().into_response()
 }
 

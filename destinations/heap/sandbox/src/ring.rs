@@ -21,6 +21,16 @@ impl<T> Ring<T> {
         if self.kept.len() > self.most { self.kept.pop_front() } else { None }
     }
 
+    /// As `push`, but before the first of which `is_later` holds.
+    pub(crate) fn insert_ordered(&mut self, item: T, is_later: impl Fn(&T) -> bool) {
+        let place = self.kept.iter().position(is_later).unwrap_or(self.kept.len());
+        self.total += 1;
+        self.kept.insert(place, item);
+        if self.kept.len() > self.most {
+            self.kept.pop_front();
+        }
+    }
+
     /// How many were ever given.
     pub(crate) fn total(&self) -> u64 {
         self.total
