@@ -35,9 +35,11 @@ impl Problem {
         Problem { path: path.into(), message: message.into(), place: None }
     }
 
+    /// A fault of the document at `path`; its own path may start at `$`, the document's root.
     pub(crate) fn inside(path: &str, fault: Fault) -> Problem {
-        let dot = if fault.path.is_empty() || fault.path.starts_with('[') { "" } else { "." };
-        Problem::new(format!("{path}{dot}{}", fault.path), fault.message)
+        let inner = fault.path.strip_prefix('$').unwrap_or(&fault.path);
+        let dot = if inner.is_empty() || inner.starts_with(['.', '[']) { "" } else { "." };
+        Problem::new(format!("{path}{dot}{inner}"), fault.message)
     }
 }
 
