@@ -1,3 +1,5 @@
 //! The command `heapline`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    heapline_server::cli::main()
+}

@@ -25,5 +25,5 @@ pub use query::{Extent, Found, Page, Query, Retained};
 pub use rejected::Rejected;
 pub use revision::Revision;
 pub use settings::{Commit, Settings};
-pub use settlement::{Delivery, HeldEvent, LedgerBatch, Outcome, RequestRecord, Settlement};
+pub use settlement::{Delivery, HeldEvent, LedgerBatch, Link, Outcome, RequestRecord, Settlement};
 pub use store::{Reader, Store};

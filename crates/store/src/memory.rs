@@ -1,7 +1,7 @@
 //! The store as plain collections: the model that the embedded one is held to, and a quick store
 //! for tests. Nothing survives it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
@@ -32,6 +32,7 @@ struct State {
     last_request: u64,
     cursors: BTreeMap<Arc<str>, Seq>,
     held: BTreeMap<Place, HeldEvent>,
+    links: BTreeMap<(Arc<str>, Box<str>), Box<str>>,
     rejected: VecDeque<Rejected>,
     revisions: Vec<Revision>,
     closed: bool,
@@ -160,6 +161,9 @@ impl Store for Memory {
         for place in batch.release {
             state.held.remove(&place);
         }
+        for link in batch.links {
+            state.links.insert((link.integration, link.anonymous_id), link.user_id);
+        }
         state.cursors.extend(batch.cursors);
         Ok(())
     }
@@ -200,6 +204,19 @@ impl Store for Memory {
                 && held.event.event.anonymous_id.as_deref() == Some(anonymous_id)
         };
         Ok(self.state().held.values().filter(is_his).cloned().collect())
+    }
+
+    fn held_anonymous_ids(&self, integration: &str) -> Result<Vec<String>, Error> {
+        let state = self.state();
+        let held = state.held.values().filter(|held| *held.integration == *integration);
+        let ids: BTreeSet<&str> =
+            held.filter_map(|held| held.event.event.anonymous_id.as_deref()).collect();
+        Ok(ids.into_iter().map(str::to_owned).collect())
+    }
+
+    fn linked(&self, integration: &str, anonymous_id: &str) -> Result<Option<String>, Error> {
+        let key = (integration.into(), anonymous_id.into());
+        Ok(self.state().links.get(&key).map(|user_id| user_id.to_string()))
     }
 
     fn held_until(

@@ -127,6 +127,21 @@ pub struct LedgerBatch {
     pub hold: Vec<HeldEvent>,
     /// Forget these held events: (integration, seq).
     pub release: Vec<(Arc<str>, Seq)>,
+    /// Remember these; a later link of the same anonymous id replaces an earlier one.
+    pub links: Vec<Link>,
+}
+
+/// That an anonymous id belongs to a user id, as an event at an integration that holds has told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Id of the integration.
+    pub integration: Arc<str>,
+    /// The anonymous id.
+    pub anonymous_id: Box<str>,
+    /// The user id.
+    pub user_id: Box<str>,
+    /// When it was learnt.
+    pub at: Millis,
 }
 
 /// An event that waits for its anonymous id to be linked to a user id.

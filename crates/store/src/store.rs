@@ -55,6 +55,12 @@ pub trait Store: Send + Sync {
     /// Events of `integration` held for `anonymous_id`, oldest first.
     fn held(&self, integration: &str, anonymous_id: &str) -> Result<Vec<HeldEvent>, Error>;
 
+    /// Anonymous ids for which `integration` holds events, in no order.
+    fn held_anonymous_ids(&self, integration: &str) -> Result<Vec<String>, Error>;
+
+    /// The user id that `anonymous_id` was last linked to at `integration`.
+    fn linked(&self, integration: &str, anonymous_id: &str) -> Result<Option<String>, Error>;
+
     /// Held events of `integration` whose time is up at `now`, oldest first, at most `limit`.
     fn held_until(
         &self,

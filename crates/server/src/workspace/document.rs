@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use heapline_action::destination::{ActionType, Configured, Definition, Fault};
-use heapline_action::mapping::Mapping;
-use heapline_action::pipeline::Action;
-use heapline_action::trigger::Trigger;
+use heapline_action::destination::{Configured, Definition, Fault};
 use heapline_action::value::{Object, Value};
 use heapline_destinations as destinations;
 use serde::Deserialize;
@@ -166,7 +163,7 @@ fn integration(
             return None;
         }
     };
-    let action_values = members.list("actions");
+    let action_values = members.value("actions");
 
     let destination = destination?;
     let definition = destination.definition();
@@ -191,16 +188,28 @@ fn integration(
             None
         }
     };
-    let actions = match action_values {
-        None => presets(definition),
-        Some(values) => {
-            let path = members.path("actions");
-            actions(&path, values, definition, members.faults(), warnings)
+    let actions =
+        destinations::actions(definition, action_list(definition, action_values).as_ref());
+    let actions = match actions {
+        Ok(actions) => actions,
+        Err(problems) => {
+            for problem in problems {
+                let place = problem.place.map(|(line, column)| format!("{line}:{column} "));
+                let message = place.unwrap_or_default() + &problem.message;
+                members.fault(&problem.path, message);
+            }
+            Vec::new()
         }
     };
+    for (at, action) in actions.iter().enumerate() {
+        let path = members.path(&format!("actions[{at}].trigger"));
+        let found = action.trigger.warnings().iter().map(ToString::to_string);
+        warnings.extend(found.map(|message| Fault { path: path.clone(), message }));
+    }
     if let Some(Configured::Cloud(cloud)) = &configured {
         let path = members.path("settings");
-        warnings.extend(cloud.warnings().into_iter().map(|m| Fault { path: path.clone(), message: m }));
+        warnings
+            .extend(cloud.warnings().into_iter().map(|m| Fault { path: path.clone(), message: m }));
     }
     members.finish();
     let id = id?;
@@ -213,6 +222,7 @@ fn integration(
         enabled,
         sources,
         actions,
+        fingerprint: value.to_json(),
     })
 }
 
@@ -224,163 +234,31 @@ pub(crate) fn fits(definition: &Definition, kind: SourceKind) -> bool {
     }
 }
 
-fn presets(definition: &Definition) -> Vec<Action> {
-    let mut actions: Vec<Action> = Vec::new();
-    for preset in definition.presets {
-        let (action_type, form) = find_type(definition, preset.action_type)
-            .expect("a preset names an action type of its destination");
-        let mapping = default_mapping(form);
-        actions.push(Action {
-            id: slug(preset.name),
-            name: preset.name.to_owned(),
-            action_type,
-            ordinal: actions.iter().filter(|a| a.action_type == action_type).count(),
-            enabled: true,
-            trigger: Trigger::parse(preset.trigger).expect("a preset's trigger parses"),
-            trigger_text: preset.trigger.to_owned(),
-            mapping: Mapping::parse(&Value::Object(mapping)).expect("default mappings parse"),
-            names: names(definition, form),
-        });
+/// The list with each mapping filled up: a field that it doesn't name has its default mapping.
+fn action_list(definition: &Definition, list: Option<&Value<'_>>) -> Option<Value<'static>> {
+    let mut list = list?.clone().into_owned();
+    let Value::Array(items) = &mut list else { return Some(list) };
+    for item in items {
+        let slug = item.get("action").and_then(Value::as_text);
+        let form = definition.action_types.iter().find(|form| Some(form.slug) == slug);
+        let Value::Object(item) = item else { continue };
+        let (Some(form), Some(Value::Object(given))) = (form, item.get_mut("mapping")) else {
+            continue;
+        };
+        if given.iter().any(|(key, _)| key.starts_with('@')) {
+            continue;
+        }
+        let mut whole = destinations::default_mapping(form);
+        for (key, value) in std::mem::take(given) {
+            whole.insert(key, value);
+        }
+        *given = whole;
     }
-    actions
-}
-
-fn actions(
-    path: &str,
-    values: &[Value<'_>],
-    definition: &Definition,
-    faults: &mut Vec<Fault>,
-    warnings: &mut Vec<Fault>,
-) -> Vec<Action> {
-    let mut actions: Vec<Action> = Vec::new();
-    for (at, value) in values.iter().enumerate() {
-        let path = format!("{path}[{at}]");
-        if let Some(mut action) = action(&path, value, definition, faults, warnings) {
-            action.ordinal = actions.iter().filter(|a| a.action_type == action.action_type).count();
-            actions.push(action);
-        }
-    }
-    unique(actions.iter().map(|a| a.id.as_str()), path, "id (or name, where no id is given)", faults);
-    actions
-}
-
-fn action(
-    path: &str,
-    value: &Value<'_>,
-    definition: &Definition,
-    faults: &mut Vec<Fault>,
-    warnings: &mut Vec<Fault>,
-) -> Option<Action> {
-    let mut members = Members::of(path, value, faults)?;
-    let found = members.required_text("action").and_then(|slug| {
-        let found = find_type(definition, slug);
-        if found.is_none() {
-            let known: Vec<&str> = definition.action_types.iter().map(|t| t.slug).collect();
-            let list = known.join(", ");
-            members.fault("action", format!("expected one of {list}; found {slug:?}"));
-        }
-        found
-    });
-    let id = members.text("id").map(str::to_owned);
-    let name = members.text("name").map(str::to_owned);
-    let enabled = members.boolean("enabled", true);
-    let trigger_text = members.text("trigger").map(str::to_owned);
-    let mapping_value = members.value("mapping");
-
-    let (action_type, form) = found?;
-    let preset = definition.presets.iter().find(|p| p.action_type == form.slug);
-    let trigger_text = trigger_text.or_else(|| preset.map(|p| p.trigger.to_owned()));
-    let trigger = match trigger_text.as_deref().map(Trigger::parse) {
-        Some(Ok(trigger)) => {
-            let path = members.path("trigger");
-            let found = trigger.warnings().into_iter();
-            warnings.extend(found.map(|message| Fault { path: path.clone(), message }));
-            Some(trigger)
-        }
-        Some(Err(e)) => {
-            let place = format!("line {}, column {}: {}", e.line, e.column, e.message);
-            members.fault("trigger", place);
-            None
-        }
-        None => {
-            members.fault("trigger", "missing; expected a condition such as type = \"track\"");
-            None
-        }
-    };
-    let mapping = match mapping_value {
-        None => Mapping::parse(&Value::Object(default_mapping(form))),
-        Some(Value::Object(given)) => {
-            let mut whole = default_mapping(form);
-            let directive = given.iter().any(|(key, _)| key.starts_with('@'));
-            if directive {
-                whole = Object::new();
-            }
-            for (key, value) in given.iter() {
-                whole.insert(key.to_owned(), value.clone().into_owned());
-            }
-            Mapping::parse(&Value::Object(whole))
-        }
-        Some(other) => Mapping::parse(other),
-    };
-    let mapping = match mapping {
-        Ok(mapping) => Some(mapping),
-        Err(list) => {
-            for fault in list {
-                members.fault(&join("mapping", &fault.path), fault.message);
-            }
-            None
-        }
-    };
-    members.finish();
-    let name = name.unwrap_or_else(|| form.title.to_owned());
-    Some(Action {
-        id: id.unwrap_or_else(|| slug(&name)),
-        name,
-        action_type,
-        ordinal: 0,
-        enabled,
-        trigger: trigger?,
-        trigger_text: trigger_text.unwrap_or_default(),
-        mapping: mapping?,
-        names: names(definition, form),
-    })
-}
-
-fn join(base: &str, path: &str) -> String {
-    let path = path.strip_prefix('$').unwrap_or(path);
-    match path {
-        "" => base.to_owned(),
-        _ if path.starts_with(['.', '[']) => format!("{base}{path}"),
-        _ => format!("{base}.{path}"),
-    }
-}
-
-fn names(definition: &Definition, form: &ActionType) -> Vec<String> {
-    definition.names.iter().map(|name| format!("{name} {}", form.slug)).collect()
-}
-
-fn find_type(
-    definition: &'static Definition,
-    slug: &str,
-) -> Option<(usize, &'static ActionType)> {
-    definition.action_types.iter().enumerate().find(|(_, t)| t.slug == slug)
-}
-
-fn default_mapping(form: &ActionType) -> Object<'static> {
-    let with_default = form.fields.iter().filter_map(|f| Some((f.key, f.default?)));
-    with_default
-        .map(|(key, json)| (key.into(), Value::parse(json).expect("a default mapping is JSON")))
-        .collect()
-}
-
-/// Letters and digits in lower case, all else as single dashes.
-fn slug(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join("-")
+    Some(list)
 }
 
 /// An id names things in addresses, metrics and files.
-fn id<'a>(members: &mut Members<'a, '_>) -> Option<&'a str> {
+fn id<'a>(members: &mut Members<'a, '_, '_>) -> Option<&'a str> {
     let id = members.required_text("id")?;
     let good = id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if !good {
@@ -390,12 +268,7 @@ fn id<'a>(members: &mut Members<'a, '_>) -> Option<&'a str> {
     good.then_some(id)
 }
 
-fn unique<'a>(
-    ids: impl Iterator<Item = &'a str>,
-    path: &str,
-    what: &str,
-    faults: &mut Vec<Fault>,
-) {
+fn unique<'a>(ids: impl Iterator<Item = &'a str>, path: &str, what: &str, faults: &mut Vec<Fault>) {
     let mut seen = std::collections::BTreeSet::new();
     for id in ids {
         if !seen.insert(id) {

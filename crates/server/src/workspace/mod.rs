@@ -63,6 +63,8 @@ pub struct Integration {
     pub sources: Vec<Arc<str>>,
     /// What it does with them, in order.
     pub actions: Vec<Action>,
+    /// Equal for two integrations that were written alike.
+    pub fingerprint: String,
 }
 
 /// What a source is.

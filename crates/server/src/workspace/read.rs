@@ -7,24 +7,22 @@ use heapline_action::destination::Fault;
 use heapline_action::value::{Object, Value};
 
 /// An object being read. What isn't asked for by the time of [`Members::finish`] is a fault.
-pub(super) struct Members<'a, 'v> {
+pub(super) struct Members<'a, 'v, 'f> {
     path: String,
     object: &'a Object<'v>,
     asked: BTreeSet<&'static str>,
-    faults: &'a mut Vec<Fault>,
+    faults: &'f mut Vec<Fault>,
 }
 
-impl<'a, 'v> Members<'a, 'v> {
+impl<'a, 'v, 'f> Members<'a, 'v, 'f> {
     pub(super) fn of(
         path: impl Into<String>,
         value: &'a Value<'v>,
-        faults: &'a mut Vec<Fault>,
-    ) -> Option<Members<'a, 'v>> {
+        faults: &'f mut Vec<Fault>,
+    ) -> Option<Members<'a, 'v, 'f>> {
         let path = path.into();
         match value {
-            Value::Object(object) => {
-                Some(Members { path, object, asked: BTreeSet::new(), faults })
-            }
+            Value::Object(object) => Some(Members { path, object, asked: BTreeSet::new(), faults }),
             other => {
                 let message = format!("expected a table, found {}", describe(other));
                 faults.push(Fault { path, message });
@@ -40,10 +38,6 @@ impl<'a, 'v> Members<'a, 'v> {
     pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
         let path = self.path(key);
         self.faults.push(Fault { path, message: message.into() });
-    }
-
-    pub(super) fn faults(&mut self) -> &mut Vec<Fault> {
-        self.faults
     }
 
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Value<'v>> {

@@ -150,6 +150,14 @@ impl Store for Embedded {
         self.ledger.held(integration, anonymous_id)
     }
 
+    fn held_anonymous_ids(&self, integration: &str) -> Result<Vec<String>, Error> {
+        self.ledger.held_anonymous_ids(integration)
+    }
+
+    fn linked(&self, integration: &str, anonymous_id: &str) -> Result<Option<String>, Error> {
+        self.ledger.linked(integration, anonymous_id)
+    }
+
     fn held_until(
         &self,
         integration: &str,

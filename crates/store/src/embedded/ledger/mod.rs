@@ -168,6 +168,18 @@ impl Ledger {
         lock(&self.looking).held(integration, anonymous)
     }
 
+    pub(crate) fn held_anonymous_ids(&self, integration: &str) -> Result<Vec<String>, Error> {
+        lock(&self.looking).held_anonymous_ids(integration)
+    }
+
+    pub(crate) fn linked(
+        &self,
+        integration: &str,
+        anonymous: &str,
+    ) -> Result<Option<String>, Error> {
+        lock(&self.looking).linked(integration, anonymous)
+    }
+
     pub(crate) fn held_until(
         &self,
         integration: &str,

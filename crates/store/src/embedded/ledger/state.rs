@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::sql::{self, failed};
 use crate::embedded::journal::{Sources, read_event, write_event};
-use crate::{Error, HeldEvent, LedgerBatch, Millis, Retained, Revision, Seq, StoredEvent};
+use crate::{Error, HeldEvent, LedgerBatch, Link, Millis, Retained, Revision, Seq, StoredEvent};
 
 const VERSION: i64 = 1;
 
@@ -27,6 +27,13 @@ const SCHEMA: &str = "
     CREATE INDEX held_anonymous ON held (integration, anonymous_id, seq);
     CREATE INDEX held_until ON held (integration, until, seq);
     CREATE INDEX held_seq ON held (seq);
+    CREATE TABLE link (
+        integration TEXT NOT NULL,
+        anonymous_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (integration, anonymous_id)
+    ) WITHOUT ROWID;
     CREATE TABLE revision (
         number INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -77,8 +84,8 @@ impl State {
 
     /// Writes what of `batch` is not about settlements and requests.
     pub(super) fn write(&mut self, batch: &LedgerBatch) -> Result<(), Error> {
-        let LedgerBatch { cursors, hold, release, .. } = batch;
-        if cursors.is_empty() && hold.is_empty() && release.is_empty() {
+        let LedgerBatch { cursors, hold, release, links, .. } = batch;
+        if cursors.is_empty() && hold.is_empty() && release.is_empty() && links.is_empty() {
             return Ok(());
         }
         let write = |connection: &mut Connection| -> rusqlite::Result<()> {
@@ -101,6 +108,11 @@ impl State {
                 transaction
                     .prepare_cached("DELETE FROM held WHERE integration = ?1 AND seq = ?2")?
                     .execute(params![integration, *seq as i64])?;
+            }
+            for Link { integration, anonymous_id, user_id, at } in links {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO link VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![integration, anonymous_id, user_id, at])?;
             }
             for (integration, seq) in cursors {
                 transaction
@@ -144,6 +156,31 @@ impl State {
             integration,
             params![integration, anonymous_id],
         )
+    }
+
+    pub(super) fn held_anonymous_ids(&self, integration: &str) -> Result<Vec<String>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT DISTINCT anonymous_id FROM held
+                 WHERE integration = ?1 AND anonymous_id IS NOT NULL",
+            )
+            .and_then(|mut statement| {
+                statement.query_map([integration], |row| row.get(0))?.collect()
+            })
+            .map_err(failed(&self.path))
+    }
+
+    pub(super) fn linked(
+        &self,
+        integration: &str,
+        anonymous_id: &str,
+    ) -> Result<Option<String>, Error> {
+        self.connection
+            .prepare_cached("SELECT user_id FROM link WHERE integration = ?1 AND anonymous_id = ?2")
+            .and_then(|mut statement| {
+                statement.query_row([integration, anonymous_id], |row| row.get(0)).optional()
+            })
+            .map_err(failed(&self.path))
     }
 
     pub(super) fn held_until(

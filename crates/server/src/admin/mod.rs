@@ -1,0 +1,12 @@
+//! What operators ask and change, over HTTP and from the command line.
+
+mod ask;
+pub mod events;
+mod http;
+mod problem;
+mod token;
+
+pub use ask::{Ask, EventParams, Refused, RefusedParams, answer_locally};
+pub use events::Revisions;
+pub use http::{Admin, router};
+pub use token::{ADMIN_FILE, AdminFile};

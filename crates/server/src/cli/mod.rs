@@ -1,0 +1,83 @@
+//! The command line: one file for each command, one definition from which help is drawn.
+
+mod check;
+mod client;
+mod demo;
+mod eval;
+mod events;
+mod explain;
+mod sandbox;
+mod serve;
+mod style;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Customer events in, Heap requests out; nothing lost, every outcome visible.
+#[derive(Parser)]
+#[command(name = "heapline", version, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed; 2 the command was used wrongly; \
+3 nothing was found, or the document has faults.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything at once on an empty directory: sandbox, server, a stream of real events
+    Demo(demo::Args),
+    /// Run the server
+    Serve(serve::Args),
+    /// Run a local Heap that takes what the real one takes
+    Sandbox(sandbox::Args),
+    /// Show what events would become; sends nothing
+    Explain(explain::Args),
+    /// Evaluate triggers, mappings and whole actions: JSON lines in, JSON lines out
+    Eval(eval::Args),
+    /// Check a workspace document
+    Check(check::Args),
+    /// Find events and see what became of them
+    Events(Box<events::Args>),
+}
+
+/// How a command ended, beside failing.
+pub(crate) enum End {
+    /// It did what it was asked.
+    Done,
+    /// It found nothing, or found faults.
+    NotFound,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Sandbox(args) => sandbox::run(args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Events(args) => events::run(&args),
+    };
+    match ended {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::NotFound) => ExitCode::from(3),
+        Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{}: {e:#}", style::for_stderr().red("error"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The reader of our output has gone, e.g. `| head`: nothing is wrong.
+fn is_broken_pipe(e: &anyhow::Error) -> bool {
+    e.chain()
+        .filter_map(|e| e.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

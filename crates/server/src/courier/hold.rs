@@ -1,0 +1,129 @@
+//! Held events of one integration: kept until their anonymous id is linked to a user id.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use heapline_store::{Error, HeldEvent, Link, Millis, Seq, Settlement, Store, StoredEvent};
+
+use super::window::Open;
+
+/// Held events whose time is up that are taken up at a time.
+const AT_A_TIME: usize = 1000;
+
+/// Links that are remembered beside the store's.
+const REMEMBERED: usize = 10_000;
+
+#[derive(Default)]
+pub(super) struct Holds {
+    integration: Arc<str>,
+    /// 0: nothing is ever held.
+    window_ms: u64,
+    /// Anonymous ids for which something is held.
+    waiting: HashSet<Box<str>>,
+    /// Links seen lately: not all of them can be read from the store yet.
+    links: HashMap<Box<str>, Box<str>>,
+    /// Held events that were set free, each with the event that did it.
+    freed: HashMap<Seq, (Open, Seq)>,
+}
+
+impl Holds {
+    pub(super) fn open(
+        store: &dyn Store,
+        integration: &Arc<str>,
+        window_ms: u64,
+    ) -> Result<Holds, Error> {
+        let waiting = match window_ms {
+            0 => Vec::new(),
+            _ => store.held_anonymous_ids(integration)?,
+        };
+        let waiting = waiting.into_iter().map(String::into_boxed_str).collect();
+        Ok(Holds { integration: integration.clone(), window_ms, waiting, ..Holds::default() })
+    }
+
+    /// The user id that an event without one is known to belong to.
+    pub(super) fn linked(
+        &self,
+        store: &dyn Store,
+        event: &StoredEvent,
+    ) -> Result<Option<Arc<str>>, Error> {
+        let (None, Some(anonymous_id)) = (&event.event.user_id, &event.event.anonymous_id) else {
+            return Ok(None);
+        };
+        if self.window_ms == 0 {
+            return Ok(None);
+        }
+        if let Some(user) = self.links.get(anonymous_id) {
+            return Ok(Some(Arc::from(&**user)));
+        }
+        let user = store.linked(&self.integration, anonymous_id)?;
+        Ok(user.map(Arc::from))
+    }
+
+    /// Holds `event` until `anonymous_id` is linked.
+    pub(super) fn hold(
+        &mut self,
+        event: &StoredEvent,
+        anonymous_id: &str,
+        at: Millis,
+    ) -> HeldEvent {
+        self.waiting.insert(anonymous_id.into());
+        let mut event = event.clone();
+        event.event.anonymous_id = Some(anonymous_id.into());
+        let window = Millis::try_from(self.window_ms).unwrap_or(Millis::MAX);
+        HeldEvent { integration: self.integration.clone(), until: at.saturating_add(window), event }
+    }
+
+    /// The link that `event` makes, if it makes one that isn't known, and whether anything waits
+    /// for it.
+    pub(super) fn link(&mut self, event: &StoredEvent, at: Millis) -> Option<(Link, bool)> {
+        let event = &event.event;
+        let (Some(user), Some(anonymous_id)) = (&event.user_id, &event.anonymous_id) else {
+            return None;
+        };
+        if self.window_ms == 0 {
+            return None;
+        }
+        let waits = self.waiting.remove(anonymous_id);
+        let known = self.links.get(anonymous_id).is_some_and(|known| known == user);
+        if known && !waits {
+            return None;
+        }
+        if self.links.len() >= REMEMBERED {
+            self.links.clear();
+        }
+        self.links.insert(anonymous_id.clone(), user.clone());
+        let link = Link {
+            integration: self.integration.clone(),
+            anonymous_id: anonymous_id.clone(),
+            user_id: user.clone(),
+            at,
+        };
+        Some((link, waits))
+    }
+
+    /// A held event is on its way, since the event at `by` has set it free.
+    pub(super) fn freed(&mut self, seq: Seq, open: Open, by: Seq) {
+        self.freed.insert(seq, (open, by));
+    }
+
+    /// A freed event that is on its way.
+    pub(super) fn open_mut(&mut self, seq: Seq) -> Option<&mut Open> {
+        self.freed.get_mut(&seq).map(|(open, _)| open)
+    }
+
+    /// Takes a freed event out that has nothing open any more, with the event that set it free.
+    pub(super) fn finish(&mut self, seq: Seq) -> Option<(Settlement, Seq)> {
+        let (open, by) = self.freed.remove(&seq)?;
+        Some((open.settlement, by))
+    }
+
+    /// Held events whose time is up.
+    pub(super) fn due(&self, store: &dyn Store, at: Millis) -> Result<Vec<HeldEvent>, Error> {
+        if self.window_ms == 0 {
+            return Ok(Vec::new());
+        }
+        let mut due = store.held_until(&self.integration, at, AT_A_TIME)?;
+        due.retain(|held| !self.freed.contains_key(&held.event.seq));
+        Ok(due)
+    }
+}

@@ -1,0 +1,15 @@
+//! Couriers: one for each cloud integration, each with its own place in the journal.
+//!
+//! A courier is a thread that reads the journal, plans each event, lets its lane decide, carries
+//! the decisions out, and writes what became of it to the ledger. What is decided is pure
+//! (`heapline_action::pipeline`, `heapline_delivery::Lane`); here is only the doing.
+
+mod fleet;
+mod hold;
+mod ledger;
+mod planning;
+mod run;
+mod window;
+
+pub use fleet::{Fleet, Surroundings};
+pub use planning::{Names, Planned, digest, plan_event, requests};

@@ -1,0 +1,372 @@
+//! A whole server: store, door, couriers, admin API, put together and taken apart in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, anyhow};
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use heapline_store::embedded::Embedded;
+use heapline_store::{Commit, Millis, Settings, Store};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+use tracing::{error, info, warn};
+
+use crate::admin::{self, Admin, AdminFile, Revisions};
+use crate::config::Config;
+use crate::courier::{Fleet, Surroundings};
+use crate::ingest::{self, Ingest, Limits, Network, SourceTable, TrustedProxies};
+use crate::telemetry::Metrics;
+use crate::workspace::{self, Answers, Format, SourceKind, Workspace};
+
+/// A server that is listening.
+pub struct Server {
+    address: SocketAddr,
+    ingest: Arc<Ingest>,
+    store: Arc<dyn Store>,
+    fleet: Arc<Fleet>,
+    workspace: Arc<ArcSwap<Workspace>>,
+    metrics: Arc<Metrics>,
+    stop_within: Duration,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How often a workspace file is looked at, and retention is applied.
+const LOOK: Duration = Duration::from_secs(1);
+const RETAIN: Duration = Duration::from_secs(60);
+
+impl Server {
+    /// Starts on the data directory `data`. With `workspace_file`, that file is the workspace, now
+    /// and whenever it changes; else the latest revision in the store is.
+    pub async fn start(
+        config: &Config,
+        data: &Path,
+        workspace_file: Option<PathBuf>,
+        listener: TcpListener,
+    ) -> Result<Server> {
+        let address = listener.local_addr()?;
+        let metrics = Arc::new(Metrics::new());
+        let store = open_store(config, data, &metrics)?;
+        let revision = match &workspace_file {
+            Some(file) => read_workspace(&*store, file)?,
+            None => stored_workspace(&*store)?,
+        };
+        tell(&revision);
+        let workspace = Arc::new(ArcSwap::from_pointee(revision));
+        let ingest = Arc::new(open_door(config, store.clone())?);
+        ingest.set_sources(source_table(&workspace.load()));
+
+        let runtime = tokio::runtime::Handle::current();
+        let around =
+            Surroundings::new(store.clone(), metrics.clone(), config.delivery.clone(), runtime)?;
+        let fleet = Arc::new(Fleet::new(around)?);
+        fleet.apply(&workspace.load(), config.server.stop_within)?;
+
+        let admin_file = AdminFile::write(data, address)?;
+        let admin = Arc::new(Admin {
+            store: store.clone(),
+            workspace: workspace.clone(),
+            fleet: fleet.clone(),
+            metrics: metrics.clone(),
+            ingest: ingest.clone(),
+            token: admin_file.token,
+            revisions: Revisions::default(),
+        });
+        let router = admin::router(admin);
+        let (stop, stopping) = watch::channel(false);
+        let mut server = Server {
+            address,
+            ingest,
+            store,
+            fleet,
+            workspace,
+            metrics,
+            stop_within: config.server.stop_within,
+            stop,
+            tasks: Vec::new(),
+        };
+        let accept = accept_all(listener, server.ingest.clone(), router, stopping.clone());
+        server.tasks.push(tokio::spawn(accept));
+        server.tasks.push(tokio::spawn(retain_all(server.store.clone(), stopping.clone())));
+        if let Some(file) = workspace_file {
+            let follow = Follow {
+                file,
+                store: server.store.clone(),
+                fleet: server.fleet.clone(),
+                ingest: server.ingest.clone(),
+                workspace: server.workspace.clone(),
+                within: server.stop_within,
+            };
+            server.tasks.push(tokio::spawn(follow.run(stopping)));
+        }
+        info!(%address, data = %data.display(), "listening");
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        self.metrics.door(&self.ingest.counters().snapshot());
+        &self.metrics
+    }
+
+    /// What its door has seen.
+    pub fn door(&self) -> ingest::Snapshot {
+        self.ingest.counters().snapshot()
+    }
+
+    /// Stops: no new intake, requests in flight are answered, deliveries in flight settle or stay
+    /// in the journal. Takes little more than the time set for it.
+    pub async fn stop(self) -> Result<()> {
+        info!("stopping");
+        self.ingest.close();
+        self.stop.send(true).ok();
+        for task in self.tasks {
+            if tokio::time::timeout(self.stop_within, task).await.is_err() {
+                warn!("some clients' requests were cut off");
+            }
+        }
+        let within = self.stop_within;
+        let (fleet, store) = (self.fleet, self.store);
+        tokio::task::spawn_blocking(move || {
+            fleet.stop(within);
+            store.close()
+        })
+        .await??;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+fn open_store(config: &Config, data: &Path, metrics: &Arc<Metrics>) -> Result<Arc<dyn Store>> {
+    let observer = metrics.clone();
+    let settings = Settings {
+        retention: millis(config.journal.max_age),
+        retention_bytes: config.journal.max_size.as_u64(),
+        dedup_window: millis(config.door.dedup_window),
+        rejected_items: config.door.keep_refused,
+        segment_bytes: u32::try_from(config.journal.segment_size.as_u64())
+            .context("journal.segmentSize: expected less than 4 GiB")?,
+        observer: Some(Arc::new(move |commit: Commit| {
+            let (write, sync) = (commit.write.as_secs_f64(), commit.sync.as_secs_f64());
+            observer.appended(commit.events, write + sync, sync);
+        })),
+        ..Settings::default()
+    };
+    let store = Embedded::open(data, settings)
+        .map_err(|e| anyhow!("cannot open the data directory {}: {e}", data.display()))?;
+    Ok(Arc::new(store))
+}
+
+fn open_door(config: &Config, store: Arc<dyn Store>) -> Result<Ingest> {
+    let size = |bytes: bytesize::ByteSize| usize::try_from(bytes.as_u64()).unwrap_or(usize::MAX);
+    let limits = Limits {
+        item: size(config.door.max_item),
+        batch: size(config.door.max_batch),
+        items: config.door.max_items,
+        nesting: config.door.max_depth,
+        requests: config.server.max_requests,
+        ..Limits::default()
+    };
+    let networks = config.server.trusted_proxies.iter().map(|text| text.parse());
+    let networks = networks.collect::<Result<Vec<Network>, String>>();
+    let proxies = TrustedProxies(networks.map_err(|e| anyhow!("server.trustedProxies: {e}"))?);
+    let receipts = Box::new(|_source, _body| {});
+    Ok(Ingest::new(store, limits, proxies, receipts, Box::new(now)))
+}
+
+fn source_table(workspace: &Workspace) -> Arc<SourceTable> {
+    let keys = workspace.sources.iter().flat_map(|source| {
+        let door = Arc::new(ingest::Source {
+            id: source.id.clone(),
+            web: source.kind == SourceKind::JavaScript,
+            enabled: source.enabled,
+            answers: match source.answers {
+                Answers::Strict => ingest::Answers::Strict,
+                Answers::Permissive => ingest::Answers::Permissive,
+            },
+        });
+        source.write_keys.iter().map(move |key| (key.reveal().into(), door.clone()))
+    });
+    Arc::new(SourceTable::new(keys))
+}
+
+fn tell(workspace: &Workspace) {
+    for warning in &workspace.warnings {
+        warn!(path = warning.path, "{}", warning.message);
+    }
+    if workspace.sources.is_empty() {
+        warn!("the workspace has no source: no event gets in; start with --workspace FILE");
+    }
+}
+
+/// Reads the workspace file and keeps it as a revision if it says something new.
+fn read_workspace(store: &dyn Store, file: &Path) -> Result<Workspace> {
+    let document = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the workspace {}", file.display()))?;
+    let latest = store.revision(None)?;
+    let number = latest.as_ref().map_or(0, |revision| revision.number);
+    let same = latest.is_some_and(|revision| *revision.document == *document);
+    let parse = |number| workspace::parse(&document, Format::guess(&document), number);
+    let mut workspace = parse(number).map_err(|faults| {
+        let list: Vec<String> = faults.iter().map(|f| format!("\n  {f}")).collect();
+        anyhow!("the workspace {} has faults:{}", file.display(), list.concat())
+    })?;
+    if !same {
+        let by = format!("file {}", file.display());
+        workspace.revision = store.save_revision(number, now(), &by, &document)?;
+    }
+    Ok(workspace)
+}
+
+fn stored_workspace(store: &dyn Store) -> Result<Workspace> {
+    let Some(revision) = store.revision(None)? else { return Ok(Workspace::empty()) };
+    let format = Format::guess(&revision.document);
+    workspace::parse(&revision.document, format, revision.number).map_err(|faults| {
+        let list: Vec<String> = faults.iter().map(|f| format!("\n  {f}")).collect();
+        anyhow!("revision {} of the workspace has faults:{}", revision.number, list.concat())
+    })
+}
+
+async fn accept_all(
+    listener: TcpListener,
+    ingest: Arc<Ingest>,
+    router: Router,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let connections = GracefulShutdown::new();
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.wait_for(|stop| *stop) => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                // Out of file descriptors, most likely: let some connections end.
+                warn!(error = %e, "can't accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        // Without it small answers wait for the client's acknowledgement.
+        stream.set_nodelay(true).ok();
+        let (ingest, router) = (ingest.clone(), router.clone());
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let (ingest, router) = (ingest.clone(), router.clone());
+            async move {
+                match ingest.handle(request, peer.ip()).await {
+                    Ok(response) => Ok(response.map(Body::new)),
+                    Err(request) => router.oneshot(request.map(Body::new)).await,
+                }
+            }
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let watched = connections.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off is the client's affair.
+            watched.await.ok();
+        });
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn retain_all(store: Arc<dyn Store>, mut stopping: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(RETAIN);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        let store = store.clone();
+        let retained = tokio::task::spawn_blocking(move || store.retain(now())).await;
+        match retained {
+            Ok(Ok(retained)) => {
+                for (integration, (from, to)) in &retained.undelivered {
+                    let integration = &**integration;
+                    warn!(integration, from, to, "retention dropped undelivered events");
+                }
+            }
+            Ok(Err(e)) => error!(error = %e, "retention failed"),
+            Err(e) => error!(error = %e, "retention ended in a panic"),
+        }
+    }
+}
+
+/// Applies a workspace file whenever it changes.
+struct Follow {
+    file: PathBuf,
+    store: Arc<dyn Store>,
+    fleet: Arc<Fleet>,
+    ingest: Arc<Ingest>,
+    workspace: Arc<ArcSwap<Workspace>>,
+    within: Duration,
+}
+
+impl Follow {
+    async fn run(self, mut stopping: watch::Receiver<bool>) {
+        let this = Arc::new(self);
+        let mut seen = this.stamp();
+        let mut ticks = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stopping.wait_for(|stop| *stop) => return,
+            }
+            let stamp = this.stamp();
+            if stamp == seen {
+                continue;
+            }
+            seen = stamp;
+            let again = this.clone();
+            let applied = tokio::task::spawn_blocking(move || again.apply()).await;
+            match applied {
+                Ok(Ok(revision)) => info!(revision, "the workspace file was applied"),
+                Ok(Err(e)) => error!("the workspace stays as it was: {e:#}"),
+                Err(e) => error!(error = %e, "applying the workspace ended in a panic"),
+            }
+        }
+    }
+
+    fn stamp(&self) -> Option<(SystemTime, u64)> {
+        let metadata = std::fs::metadata(&self.file).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    }
+
+    fn apply(&self) -> Result<u64> {
+        let workspace = read_workspace(&*self.store, &self.file)?;
+        tell(&workspace);
+        let revision = workspace.revision;
+        self.ingest.set_sources(source_table(&workspace));
+        self.fleet.apply(&workspace, self.within)?;
+        self.workspace.store(Arc::new(workspace));
+        Ok(revision)
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// Milliseconds since 1970 by the wall clock.
+pub fn now() -> Millis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
