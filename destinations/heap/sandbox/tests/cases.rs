@@ -5,6 +5,8 @@
 //! exact body), `answer` (members that the JSON answer must have), `header`; `repeat` sends it
 //! again. `save` keeps a member of the answer for `{name}` in later paths and headers.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -225,7 +227,7 @@ async fn the_cases_hold() {
         }
     }
     assert!(failures.is_empty(), "{} of {walked} failed\n{}", failures.len(), failures.join("\n"));
-    assert!(walked > 10, "only {walked} cases were found");
+    assert!(walked > 80, "only {walked} cases were found");
 }
 
 #[tokio::test]

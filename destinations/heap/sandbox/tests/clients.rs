@@ -1,5 +1,7 @@
 //! The official Node client, unmodified, and pages with the stand-in scripts, against the sandbox.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests")]
+
 use std::path::Path;
 use std::process::Stdio;
 

@@ -1,5 +1,7 @@
 //! Faults on order, as a raw TCP client sees them.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests")]
+
 use std::time::Instant;
 
 use heapline_sandbox::{Options, Sandbox, serve};
