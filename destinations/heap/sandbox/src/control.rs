@@ -72,7 +72,7 @@ pub(crate) async fn apps(State(sandbox): State<Sandbox>) -> Response {
     JsonAnswer(json!({ "apps": sandbox.lock().apps })).into_response()
 }
 
-/// Sets the list of known apps, and the profile's switches anew, since one depends on the list.
+/// Sets the list of known apps; the switch `unknown_app_id` follows while it is at its default.
 pub(crate) async fn put_apps(State(sandbox): State<Sandbox>, body: Bytes) -> Response {
     let apps: Vec<App> = read_or_return!(body);
     let mut state = sandbox.lock();

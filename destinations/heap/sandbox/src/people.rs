@@ -52,7 +52,6 @@ pub(crate) struct Environment {
     pub(crate) migrations: BTreeMap<u64, Migration>,
     pub(crate) accounts: BTreeMap<Box<str>, BTreeMap<Box<str>, Value>>,
     pub(crate) rates: Rates,
-    pub(crate) events: u64,
     /// The migrations by the user that they lead to.
     moved: HashMap<u64, Vec<(u64, Millis)>>,
     keys: Keys,
@@ -145,11 +144,11 @@ impl Environment {
     }
 
     /// Removes a user, and the ids that were moved to it.
-    pub(crate) fn forget(&mut self, id: u64) -> Option<User> {
+    pub(crate) fn forget(&mut self, id: u64) {
         for (from, _) in self.moved.remove(&id).unwrap_or_default() {
             self.migrations.remove(&from);
         }
-        self.users.remove(&id)
+        self.users.remove(&id);
     }
 }
 

@@ -169,7 +169,6 @@ impl State {
             effects.add(EffectKind::DuplicateKey, new.key.as_deref().unwrap_or_default());
             return Verdict::Duplicate;
         }
-        environment.events += 1;
         let user = environment.user(new.user, &new.who, now);
         user.events += 1;
         let user = user.id;
@@ -260,9 +259,7 @@ impl State {
             event.app_id != *app_id || !users.contains(&environment.resolve(event.user))
         });
         for user in users {
-            if let Some(user) = environment.forget(user) {
-                environment.events -= user.events;
-            }
+            environment.forget(user);
         }
     }
 
