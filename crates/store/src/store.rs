@@ -11,6 +11,7 @@ use crate::{
 pub trait Reader: Send {
     /// The next events, at most `max_events`, stopping after about `max_bytes`; empty if there are
     /// none yet. If retention has dropped the reader's place, it goes on at the first that is left.
+    /// Places whose events were lost to damage and mended away are left out.
     fn next(&mut self, max_events: usize, max_bytes: usize) -> Result<Vec<StoredEvent>, Error>;
 }
 

@@ -1,5 +1,7 @@
 //! What every store promises, checked with each implementation.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@
 mod find;
 mod fs;
 mod identity;
+mod inspect;
 mod journal;
 mod ledger;
 
@@ -23,6 +24,8 @@ use crate::{
     AppendDone, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, Query, Reader,
     Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Store, StoredEvent,
 };
+pub use inspect::{Damage, IndexState, Report, SegmentReport, inspect, mend};
+
 use fs::{Fs, RealFs};
 use journal::Journal;
 use ledger::Ledger;
@@ -53,15 +56,15 @@ impl Embedded {
         let journal = Journal::open(fs, dir.join("journal"), key, settings.clone())?;
         let ledger = Ledger::open(dir, &settings)?;
         let next = journal.extent().next;
-        if let Some((integration, cursor)) = ledger.cursors()?.iter().find(|(_, c)| **c > next) {
+        let known = ledger.highest()?;
+        if known > next {
             return Err(Error::Damaged {
                 file: dir.join("journal").display().to_string(),
                 offset: 0,
                 what: format!(
-                    "it ends with event {}, but integration {integration} has worked up to \
-                     event {}: segments are missing",
-                    next - 1,
-                    cursor - 1
+                    "the journal ends before event {next}, but the ledger knows what became of \
+                     events up to {}: segments are missing or cut",
+                    known - 1
                 ),
             });
         }

@@ -12,23 +12,23 @@ use heapline_store::{
     Rejected, RequestRecord, Settings, Settlement, Store, StoredEvent,
 };
 
-pub const HOUR: i64 = 3_600_000;
-pub const DAY: i64 = 24 * HOUR;
-pub const NOW: i64 = 1_790_000_000_000;
+pub(crate) const HOUR: i64 = 3_600_000;
+pub(crate) const DAY: i64 = 24 * HOUR;
+pub(crate) const NOW: i64 = 1_790_000_000_000;
 
 /// A small store: segments and ledger files are full after a few events.
-pub fn small() -> Settings {
+pub(crate) fn small() -> Settings {
     Settings { segment_bytes: 4_096, ledger_span: 16, rejected_items: 5, ..Settings::default() }
 }
 
 /// Runs `test` with each implementation.
-pub fn each(settings: &Settings, test: impl Fn(&dyn Store)) {
+pub(crate) fn each(settings: &Settings, test: impl Fn(&dyn Store)) {
     test(&Memory::new(settings.clone()));
     let dir = tempfile::tempdir().unwrap();
     test(&Embedded::open(dir.path(), settings.clone()).unwrap());
 }
 
-pub fn event(id: &str) -> NewEvent {
+pub(crate) fn event(id: &str) -> NewEvent {
     NewEvent {
         source: "site".into(),
         received_at: NOW,
@@ -40,18 +40,18 @@ pub fn event(id: &str) -> NewEvent {
     }
 }
 
-pub fn append(store: &dyn Store, events: Vec<NewEvent>) -> Result<Vec<Appended>, Error> {
+pub(crate) fn append(store: &dyn Store, events: Vec<NewEvent>) -> Result<Vec<Appended>, Error> {
     let (told, hears) = channel();
     store.append(events, Box::new(move |result| told.send(result).unwrap()));
     hears.recv().unwrap()
 }
 
 /// Appends events with these message ids.
-pub fn append_ids(store: &dyn Store, ids: impl IntoIterator<Item = impl AsRef<str>>) {
+pub(crate) fn append_ids(store: &dyn Store, ids: impl IntoIterator<Item = impl AsRef<str>>) {
     append(store, ids.into_iter().map(|id| event(id.as_ref())).collect()).unwrap();
 }
 
-pub fn read_all(store: &dyn Store, from: u64) -> Vec<StoredEvent> {
+pub(crate) fn read_all(store: &dyn Store, from: u64) -> Vec<StoredEvent> {
     let mut reader = store.reader(from).unwrap();
     let mut all = Vec::new();
     loop {
@@ -63,12 +63,12 @@ pub fn read_all(store: &dyn Store, from: u64) -> Vec<StoredEvent> {
     }
 }
 
-pub fn ids(events: &[StoredEvent]) -> Vec<String> {
+pub(crate) fn ids(events: &[StoredEvent]) -> Vec<String> {
     events.iter().map(|e| e.event.message_id.to_string()).collect()
 }
 
 /// All pages of an answer.
-pub fn find_all(store: &dyn Store, query: &Query) -> Vec<heapline_store::Found> {
+pub(crate) fn find_all(store: &dyn Store, query: &Query) -> Vec<heapline_store::Found> {
     let mut query = query.clone();
     let mut all = Vec::new();
     loop {
@@ -85,11 +85,11 @@ pub fn find_all(store: &dyn Store, query: &Query) -> Vec<heapline_store::Found> 
     }
 }
 
-pub fn found_seqs(store: &dyn Store, query: &Query) -> Vec<u64> {
+pub(crate) fn found_seqs(store: &dyn Store, query: &Query) -> Vec<u64> {
     find_all(store, query).iter().map(|found| found.event.seq).collect()
 }
 
-pub fn delivery(outcome: Outcome, code: &str) -> Delivery {
+pub(crate) fn delivery(outcome: Outcome, code: &str) -> Delivery {
     Delivery {
         action: "Track Event".into(),
         outcome,
@@ -103,12 +103,12 @@ pub fn delivery(outcome: Outcome, code: &str) -> Delivery {
     }
 }
 
-pub fn settlement(seq: u64, integration: &str, outcome: Outcome, code: &str) -> Settlement {
+pub(crate) fn settlement(seq: u64, integration: &str, outcome: Outcome, code: &str) -> Settlement {
     let deliveries = vec![delivery(outcome, code)];
     Settlement { seq, integration: integration.into(), revision: 3, deliveries }
 }
 
-pub fn request(id: u64) -> RequestRecord {
+pub(crate) fn request(id: u64) -> RequestRecord {
     RequestRecord {
         id,
         integration: "heap".into(),
@@ -121,12 +121,12 @@ pub fn request(id: u64) -> RequestRecord {
     }
 }
 
-pub fn held(seq: u64, anonymous_id: &str, until: i64) -> HeldEvent {
+pub(crate) fn held(seq: u64, anonymous_id: &str, until: i64) -> HeldEvent {
     let event = NewEvent { anonymous_id: Some(anonymous_id.into()), ..event(&format!("h{seq}")) };
     HeldEvent { integration: "heap".into(), until, event: StoredEvent { seq, event } }
 }
 
-pub fn rejected(n: usize, source: &str) -> Rejected {
+pub(crate) fn rejected(n: usize, source: &str) -> Rejected {
     Rejected {
         at: NOW + n as i64,
         source: source.into(),

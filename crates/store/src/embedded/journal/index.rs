@@ -254,7 +254,6 @@ impl Index {
     }
 
     /// Reads every block. `Err` if one is wrong.
-    #[expect(dead_code, reason = "for inspect and mend")]
     pub(crate) fn verify(&self, fs: &dyn Fs) -> Result<(), Error> {
         let file = fs.open(&self.path).map_err(failed("open", &self.path))?;
         for array in [&self.messages, &self.users, &self.anonymous] {

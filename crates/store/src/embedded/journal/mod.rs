@@ -38,6 +38,7 @@
 //! between was once durable: that is damage, and a loud error. Otherwise what lies behind is a torn
 //! commit, of which nobody has heard: it is overwritten with zeros.
 
+pub(crate) mod doctor;
 mod index;
 mod keeper;
 mod open;
@@ -45,6 +46,8 @@ mod reader;
 mod record;
 mod segment;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod writer;
 
@@ -203,8 +206,7 @@ impl Journal {
             let bounds = segment.bounds();
             bounds.count > 0 && bounds.newest < horizon
         };
-        let segments = self.segments();
-        if segments.last().is_some_and(|active| is_old(active)) {
+        if self.segments().last().is_some_and(|active| is_old(active)) {
             let (told, hears) = sync_channel(1);
             if self.command(Command::Rotate(told)).is_ok()
                 && let Ok(rotated) = hears.recv()
@@ -212,9 +214,13 @@ impl Journal {
                 rotated?;
             }
         }
-        while let [oldest, .., _] = self.segments().as_slice()
-            && (is_old(oldest) || self.extent().bytes > self.shared.settings.retention_bytes)
-        {
+        let is_too_much = || match self.segments().as_slice() {
+            [oldest, _, ..] => {
+                is_old(oldest) || self.extent().bytes > self.shared.settings.retention_bytes
+            }
+            [_] | [] => false,
+        };
+        while is_too_much() {
             self.shared.drop_oldest()?;
         }
         Ok((before, self.first()))

@@ -70,7 +70,6 @@ impl Walk {
     }
 
     /// The next record whose checksum is right, at or behind this place; goes there.
-    #[expect(dead_code, reason = "for inspect and mend")]
     pub(crate) fn resync(&mut self, expected: Seq, below: Seq) -> io::Result<Option<RecordHeader>> {
         while self.at + RECORD_HEADER as u64 <= self.end {
             let seq = RecordHeader::read(self.bytes(self.at, RECORD_HEADER)?).seq;
@@ -87,7 +86,7 @@ impl Walk {
 
     fn check(&mut self, at: u64) -> io::Result<Option<RecordHeader>> {
         let header = RecordHeader::read(self.bytes(at, RECORD_HEADER)?);
-        if at + RECORD_HEADER as u64 + u64::from(header.len) > self.end {
+        if at + header.size() > self.end {
             return Ok(None);
         }
         let (salt, size) = (self.salt, RECORD_HEADER + header.len as usize);

@@ -26,6 +26,8 @@ use crate::{
     Error, HeldEvent, LedgerBatch, Millis, Outcome, Rejected, RequestRecord, Retained, Revision,
     Seq, Settings, Settlement,
 };
+pub(crate) use sql::check;
+
 use part::Part;
 use rejects::Rejects;
 use state::State;
@@ -108,9 +110,13 @@ impl Ledger {
         lock(&self.looking).cursors()
     }
 
-    #[expect(dead_code, reason = "for inspect and mend")]
-    pub(crate) fn pull_back(&self, next: Seq) -> Result<(), Error> {
-        lock(&self.state).pull_back(next)
+    /// Above every place of which it knows anything.
+    pub(crate) fn highest(&self) -> Result<Seq, Error> {
+        let mut highest = self.cursors()?.into_values().max().unwrap_or(0);
+        if let Some(base) = lock(&self.bases).last().copied() {
+            highest = highest.max(lock(&self.reading).part(&self.dir, base)?.highest()?);
+        }
+        Ok(highest)
     }
 
     /// What is known of the events from `from` to below `to` at `integration`.
@@ -291,8 +297,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// All SQLite files below `dir` that exist.
+pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut files = vec![dir.join("main.db"), dir.join("rejected.db")];
+    let parts = dir.join("ledger");
+    files.extend(bases(&parts)?.into_iter().map(|base| part::path(&parts, base)));
+    files.retain(|file| file.exists());
+    Ok(files)
+}
+
 /// Bases of the files in `dir`.
-pub(crate) fn bases(dir: &Path) -> Result<BTreeSet<Seq>, Error> {
+fn bases(dir: &Path) -> Result<BTreeSet<Seq>, Error> {
     let list = || -> std::io::Result<BTreeSet<Seq>> {
         let mut bases = BTreeSet::new();
         for entry in fs::read_dir(dir)? {

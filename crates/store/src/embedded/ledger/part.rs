@@ -165,6 +165,24 @@ impl Part {
         Ok(found)
     }
 
+    /// Above every place that has a settlement.
+    pub(super) fn highest(&self) -> Result<Seq, Error> {
+        let mut highest = 0;
+        for (id, _) in self.integrations(None)? {
+            let last: Option<i64> = self
+                .connection
+                .query_row(
+                    "SELECT max(place) FROM settlement WHERE place >= ?1 AND place < ?2",
+                    [place(id, 0), place(id + 1, 0)],
+                    |row| row.get(0),
+                )
+                .map_err(failed(&self.path))?;
+            let of_event = |place| self.base + (place as u64 & u64::from(u32::MAX));
+            highest = highest.max(last.map_or(0, |place| of_event(place) + 1));
+        }
+        Ok(highest)
+    }
+
     pub(super) fn request(&mut self, id: u64) -> Result<Option<RequestRecord>, Error> {
         let read = |row: &Row<'_>| -> rusqlite::Result<(i64, i64, RequestRecord)> {
             let record = RequestRecord {

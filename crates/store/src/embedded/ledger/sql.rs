@@ -58,7 +58,6 @@ pub(super) fn open(path: &Path, version: i64, schema: &str) -> Result<Connection
 }
 
 /// What SQLite itself finds wrong with a file, in its words; `None` if nothing.
-#[expect(dead_code, reason = "for inspect and mend")]
 pub(crate) fn check(path: &Path) -> Option<String> {
     let check = || -> Result<String, rusqlite::Error> {
         Connection::open(path)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))

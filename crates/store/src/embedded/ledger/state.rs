@@ -140,11 +140,6 @@ impl State {
             .map_err(failed(&self.path))
     }
 
-    /// Brings cursors beyond `next` back to it.
-    pub(super) fn pull_back(&self, next: Seq) -> Result<(), Error> {
-        self.run("UPDATE cursor SET seq = ?1 WHERE seq > ?1", params![next as i64]).map(drop)
-    }
-
     pub(super) fn held(
         &self,
         integration: &str,
@@ -264,9 +259,14 @@ impl State {
 
     /// Gives space of deleted rows back to the system.
     pub(super) fn shrink(&self) -> Result<(), Error> {
-        self.connection
-            .execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
-            .map_err(failed(&self.path))
+        let shrink = || -> rusqlite::Result<()> {
+            // It frees a page with each row that is taken from it.
+            let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(4096)")?;
+            let mut rows = vacuum.query([])?;
+            while rows.next()?.is_some() {}
+            self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        };
+        shrink().map_err(failed(&self.path))
     }
 
     fn held_by(
