@@ -18,17 +18,24 @@ pub(crate) struct Health {
 pub(crate) struct Down {
     pub(crate) since_ms: u64,
     pub(crate) until_ms: u64,
-    pub(crate) failures: u32,
+    failures: u32,
+    /// Most steps in the next probe. Each is half as large as the one before, so that no single item
+    /// can make a living endpoint look dead; after the smallest they start anew.
+    pub(crate) max_steps: usize,
     pub(crate) answer: Arc<Answer>,
     /// Requests from this one on are probes; those before were sent in good faith.
     first_probe: u64,
 }
 
-impl Down {
-    /// True once the endpoint has been down for a whole retry window.
-    pub(crate) fn is_over(&self, now_ms: u64, policy: &Policy) -> bool {
-        self.since_ms.saturating_add(policy.retry_window_ms) <= now_ms
-    }
+/// A request that failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe {
+    /// Its number.
+    pub(crate) request: u64,
+    /// How many steps it carried.
+    pub(crate) steps: usize,
+    /// Number of the next request.
+    pub(crate) next: u64,
 }
 
 impl Health {
@@ -42,13 +49,12 @@ impl Health {
         self.down = None;
     }
 
-    /// A failure that says something about the endpoint and not about an item. `next_request` is
-    /// the number of the next request. Gives the time until which the endpoint is left alone.
+    /// A failure that says something about the endpoint and not about an item. Gives the time until
+    /// which the endpoint is left alone.
     pub(crate) fn fails(
         &mut self,
         now_ms: u64,
-        request: u64,
-        next_request: u64,
+        probe: Probe,
         answer: &Arc<Answer>,
         policy: &Policy,
         random: &mut Random,
@@ -57,14 +63,16 @@ impl Health {
             since_ms: now_ms,
             until_ms: 0,
             failures: 0,
+            max_steps: usize::MAX,
             answer: answer.clone(),
-            first_probe: request,
+            first_probe: probe.request,
         });
-        if request >= down.first_probe {
+        if probe.request >= down.first_probe {
             let wait = backoff(policy, down.failures, random);
             down.failures = down.failures.saturating_add(1);
             down.until_ms = now_ms.saturating_add(wait);
-            down.first_probe = next_request;
+            down.first_probe = probe.next;
+            down.max_steps = if probe.steps > 1 { probe.steps / 2 } else { usize::MAX };
             down.answer = answer.clone();
         }
         down.until_ms

@@ -8,7 +8,7 @@ use heapline_action::plan::{Answer, EndpointId, LimitCounts, Reading};
 
 use crate::batch::{self, Taken, Wanted};
 use crate::budget::WHOLE;
-use crate::health::backoff;
+use crate::health::{Probe, backoff};
 use crate::message::{
     Carried, Decision, End, Fact, Load, Outgoing, Parcel, Policy, RequestId, Unfinished,
 };
@@ -144,12 +144,8 @@ impl Lane {
         }
         self.parcels += 1;
         self.bytes += entry.bytes;
-        let deadline = entry.failing_since_ms;
         let id = self.users.named(&user);
         self.users.get_mut(id).push(entry);
-        if let Some(since_ms) = deadline {
-            self.set_deadline(id, since_ms);
-        }
         match self.users.get(id).place {
             Place::Idle => self.line_up(id, false),
             Place::InLine { outlet, suspect, .. } => self.recount(id, outlet, suspect),
@@ -166,6 +162,7 @@ impl Lane {
             return;
         };
         let suspect = aim.cap > 0;
+        user.in_line_ms = self.now_ms;
         user.place = Place::InLine { outlet: aim.outlet, suspect, items: aim.items };
         let queue = self.outlet(aim.outlet).queue(suspect);
         let was_empty = queue.users.is_empty();
@@ -191,11 +188,14 @@ impl Lane {
     }
 
     fn send(&mut self, index: usize, out: &mut Vec<Decision>) {
-        for suspect in [true, false] {
-            while self.quiet_until_ms <= self.now_ms
-                && self.gate(index, suspect) == Gate::Open
-                && self.send_one(index, suspect, out)
-            {}
+        while self.quiet_until_ms <= self.now_ms {
+            let first = self.outlet(index).suspects_turn;
+            let made = [first, !first].into_iter().any(|suspect| {
+                self.gate(index, suspect) == Gate::Open && self.send_one(index, suspect, out)
+            });
+            if !made {
+                return;
+            }
         }
     }
 
@@ -203,14 +203,7 @@ impl Lane {
     fn send_one(&mut self, index: usize, suspect: bool, out: &mut Vec<Decision>) -> bool {
         let outlet = self.outlets.get_mut(index).expect(KNOWN);
         let before = outlet.queue(suspect).users.len();
-        // Each failed probe is followed by a smaller one, so that no single item can make a living
-        // destination look dead. When the retry window is over, all get their last try.
-        let max_steps = match outlet.health.down() {
-            Some(down) if !down.is_over(self.now_ms, &self.policy) => {
-                outlet.endpoint.max_items.checked_shr(down.failures).unwrap_or(0).max(1)
-            }
-            Some(_) | None => usize::MAX,
-        };
+        let max_steps = outlet.health.down().map_or(usize::MAX, |down| down.max_steps);
         let wanted =
             Wanted { outlet: index, suspect, max_steps, down: &self.down, keyed: self.keyed };
         let mut astray = Vec::new();
@@ -222,6 +215,7 @@ impl Lane {
                 budget.charge(WHOLE, amount);
             }
             let successes = outlet.health.successes;
+            outlet.suspects_turn = !suspect;
             let queue = outlet.queue(suspect);
             queue.in_flight += 1;
             queue.since_ms = self.now_ms;
@@ -303,7 +297,8 @@ impl Lane {
             }
         }
         for &id in &flight.users {
-            self.users.get_mut(id).attempts = 0;
+            let user = self.users.get_mut(id);
+            (user.attempts, user.blocker) = (0, None);
             self.line_up(id, false);
         }
     }
@@ -317,6 +312,7 @@ impl Lane {
             entry.refused |= 1 << taken.step;
             entry.refusal.get_or_insert((taken.step, answer));
             self.move_on(taken, out);
+            self.users.get_mut(taken.user).blocker = None;
             self.line_up(taken.user, false);
             return;
         }
@@ -335,10 +331,11 @@ impl Lane {
         }
         let cause = self.cause(flight, &answer);
         let until_ms = if cause == Cause::Endpoint {
-            let next = self.next_request;
+            let (next, steps) = (self.next_request, flight.taken.len());
             *self.down.get_mut(flight.outlet).expect(KNOWN) = true;
             let outlet = self.outlets.get_mut(flight.outlet).expect(KNOWN);
-            outlet.health.fails(now_ms, request, next, &answer, &self.policy, &mut self.random)
+            let probe = Probe { request, steps, next };
+            outlet.health.fails(now_ms, probe, &answer, &self.policy, &mut self.random)
         } else {
             let users = flight.users.iter();
             let attempts = users.map(|id| self.users.get(*id).attempts).max().unwrap_or(0);
@@ -358,8 +355,15 @@ impl Lane {
                 }
                 entry.convicted |= cause == Cause::ThisItem;
                 entry.seen = successes;
-                self.strike(taken, &answer, out);
+                entry.failure = Some(answer.clone());
+                entry.failing_since_ms.get_or_insert(now_ms);
             }
+        }
+        let mut firsts = flight.taken.iter();
+        for &id in &flight.users {
+            let first = firsts.find(|taken| taken.user == id);
+            self.users.get_mut(id).blocker = first.map(|taken| taken.position);
+            self.expire_blocker(id, out);
         }
         for &id in &flight.users {
             let user = self.users.get_mut(id);
@@ -390,19 +394,6 @@ impl Lane {
         }
     }
 
-    /// A parcel was tried and failed: its window starts, or ends.
-    fn strike(&mut self, taken: &Taken, answer: &Arc<Answer>, out: &mut Vec<Decision>) {
-        let entry = self.users.get_mut(taken.user).entry_mut(taken.position);
-        let since_ms = *entry.failing_since_ms.get_or_insert(self.now_ms);
-        entry.failure = Some(answer.clone());
-        if since_ms.saturating_add(self.policy.retry_window_ms) > self.now_ms {
-            self.set_deadline(taken.user, since_ms);
-        } else {
-            let end = End::Expired { answer: answer.clone() };
-            self.settle(taken.user, taken.position, end, out);
-        }
-    }
-
     /// Lets the steps of a failed batch go only in batches of half its size. One of them is to
     /// blame: the others have not begun to fail.
     fn part(&mut self, flight: &Flight, successes: u64) {
@@ -421,6 +412,7 @@ impl Lane {
         let entry = user.entry_mut(taken.position);
         // What is known of one step says nothing of the next.
         (entry.cap, entry.convicted) = (0, false);
+        (entry.failing_since_ms, entry.failure) = (None, None);
         if entry.next().is_some() {
             user.moved_on(taken.position);
             return false;
@@ -435,6 +427,7 @@ impl Lane {
 
     fn settle(&mut self, id: UserId, position: u64, end: End, out: &mut Vec<Decision>) {
         let user = self.users.get_mut(id);
+        user.blocker = user.blocker.filter(|blocker| *blocker != position);
         let entry = user.entry_mut(position);
         self.parcels -= 1;
         self.bytes -= entry.bytes;
@@ -488,7 +481,7 @@ impl Lane {
             }
             user.deadline_ms = None;
             if user.place != Place::InFlight {
-                self.expire_failed(id, out);
+                self.expire_blocker(id, out);
             }
         }
         for index in 0..self.outlets.len() {
@@ -496,28 +489,18 @@ impl Lane {
         }
     }
 
-    /// Ends the parcels of a user that stand first and were tried for too long. Those behind them
-    /// may have failed only in their company: they get one more try.
-    fn expire_failed(&mut self, id: UserId, out: &mut Vec<Decision>) {
-        let window = self.policy.retry_window_ms;
-        let (mut due, mut next) = (Vec::new(), None::<u64>);
+    /// Ends the parcel that blocks a user if it failed for too long. What was tried behind it may
+    /// have failed only in its company: it gets at least one more try.
+    fn expire_blocker(&mut self, id: UserId, out: &mut Vec<Decision>) {
         let user = self.users.get(id);
-        let first_fold = user.folds().next();
-        for (at, (position, entry)) in user.live().enumerate() {
-            let Some((since_ms, answer)) = entry.failing_since_ms.zip(entry.failure.as_ref())
-            else {
-                continue;
-            };
-            if since_ms.saturating_add(window) > self.now_ms {
-                next = Some(next.map_or(since_ms, |next| next.min(since_ms)));
-            } else if at == 0 || first_fold == Some(position) {
-                due.push((position, answer.clone()));
-            }
-        }
-        for (position, answer) in due {
+        let Some(position) = user.blocker else { return };
+        let entry = user.entry(position);
+        let Some((since_ms, answer)) = entry.failing_since_ms.zip(entry.failure.clone()) else {
+            return;
+        };
+        if since_ms.saturating_add(self.policy.retry_window_ms) <= self.now_ms {
             self.settle(id, position, End::Expired { answer }, out);
-        }
-        if let Some(since_ms) = next {
+        } else {
             self.set_deadline(id, since_ms);
         }
     }
@@ -538,7 +521,12 @@ impl Lane {
             if let Some(position) = first.map(|(position, _)| position) {
                 self.settle(id, position, End::Expired { answer }, out);
             }
+            let in_line_ms = self.users.get(id).in_line_ms;
             self.line_up(id, true);
+            // What stood behind it has waited as long.
+            if let Some(user) = self.users.find(id) {
+                user.in_line_ms = in_line_ms;
+            }
         }
     }
 
@@ -547,8 +535,9 @@ impl Lane {
     fn due_behind_ms(&self, index: usize) -> Option<u64> {
         let outlet = self.outlets.get(index).expect(KNOWN);
         let down = outlet.health.down()?;
-        let (_, entry) = self.users.get(*outlet.clean.users.front()?).live().next()?;
-        let since_ms = entry.offered_ms.max(down.since_ms);
+        let user = self.users.get(*outlet.clean.users.front()?);
+        let (_, entry) = user.live().next()?;
+        let since_ms = user.in_line_ms.max(entry.offered_ms).max(down.since_ms);
         Some(since_ms.saturating_add(self.policy.retry_window_ms))
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Outlet {
     pub(crate) clean: Queue,
     /// Users whose next steps were in a request that failed.
     pub(crate) suspect: Queue,
+    /// Which line is asked first: scarce budgets are shared by both.
+    pub(crate) suspects_turn: bool,
     pub(crate) health: Health,
     /// Budgets of the whole integration.
     pub(crate) shared: Vec<Budget>,
@@ -59,6 +61,7 @@ impl Outlet {
             envelope_bytes: endpoint.body([]).len(),
             clean: Queue::default(),
             suspect: Queue::default(),
+            suspects_turn: true,
             health: Health::default(),
             shared: budgets(LimitScope::Integration),
             own: budgets(LimitScope::Identity),
@@ -101,7 +104,7 @@ impl Outlet {
         }
         for budget in &self.shared {
             let need = match budget.counts() {
-                LimitCounts::Items => line.items.min(self.full_at),
+                LimitCounts::Items => (self.clean.items + self.suspect.items).min(self.full_at),
                 LimitCounts::Requests => 1,
             };
             if !budget.is_open(WHOLE, need) {

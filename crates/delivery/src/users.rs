@@ -39,8 +39,12 @@ pub(crate) struct User {
     /// Positions of the entries with an event before a property update: later property updates may
     /// not overtake them.
     barriers: VecDeque<u64>,
+    /// Position of the first parcel in his last request, if that failed.
+    pub(crate) blocker: Option<u64>,
     /// Failed attempts in a row.
     pub(crate) attempts: u32,
+    /// When the user last came into a line.
+    pub(crate) in_line_ms: u64,
     /// When the lane looks which of the parcels have expired.
     pub(crate) deadline_ms: Option<u64>,
 }
@@ -160,7 +164,9 @@ impl User {
             base: 0,
             folds: VecDeque::new(),
             barriers: VecDeque::new(),
+            blocker: None,
             attempts: 0,
+            in_line_ms: 0,
             deadline_ms: None,
         }
     }

@@ -179,7 +179,7 @@ fn what_fails_for_the_whole_window_expires_and_the_queue_goes_on() {
     assert!(matches!(&bench.ends[&1], End::Expired { answer } if answer.status == 500));
     assert_eq!((&bench.ends[&2], &bench.ends[&3]), (&End::Delivered, &End::Delivered));
     let window = 72 * 3_600_000;
-    assert!((window..window + 300_000).contains(&(bench.now_ms - start)));
+    assert!((window..window + 400_000).contains(&(bench.now_ms - start)));
     assert!(bench.requests[&1].len() <= 32);
 }
 
