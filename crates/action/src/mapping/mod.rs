@@ -1,6 +1,7 @@
 //! Mappings: JSON with directives that gives an action's payload, parsed once.
 
 mod directives;
+mod form;
 mod node;
 mod parse;
 mod path;
@@ -39,6 +40,15 @@ impl Mapping {
     /// As [`Mapping::resolve`], but whatever the root gives. `None` is JavaScript's undefined.
     pub fn resolve_value<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
         self.root.resolve(event)
+    }
+
+    /// The same mapping in plain operations, for the page's plugin. They are described in
+    /// `destinations/heap_web/plugin/README.md`.
+    pub fn form(&self) -> Value<'static> {
+        match parse::unfolded(&self.document) {
+            Some(document) => form::of(&document),
+            None => form::of(&self.document),
+        }
     }
 
     /// The document that was parsed.

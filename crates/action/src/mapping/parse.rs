@@ -34,6 +34,12 @@ pub(super) fn root(mapping: &Value<'_>) -> Result<Node, Vec<Fault>> {
     }
 }
 
+/// A mapping with Segment's directive at the root as it is meant; `None` if it has none.
+pub(super) fn unfolded(mapping: &Value<'_>) -> Option<Value<'static>> {
+    let object = mapping.as_object().filter(|object| object.get(ROOT_DIRECTIVE).is_some())?;
+    Parser { path: "$".to_owned(), depth: 0, faults: Vec::new() }.unfold(object)
+}
+
 /// Where the parser is, and what it has found wrong. A method that gives `None` has told why.
 pub(super) struct Parser {
     path: String,

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use crate::path::{Key, lookup};
 use crate::value::Value;
 
+use super::form::operation;
+
 /// A path as a mapping writes it.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
@@ -25,6 +27,17 @@ impl Path {
     pub(super) fn find<'e>(&self, event: &'e Value<'e>) -> Option<Cow<'e, Value<'e>>> {
         let exact = self.exact.as_ref().and_then(|keys| lookup(event, keys));
         exact.or_else(|| lookup(event, &self.split))
+    }
+
+    /// The form: `["get", …keys]`, or both readings.
+    pub(super) fn form(&self) -> Value<'static> {
+        let get = |keys: &[Key]| {
+            operation("get", keys.iter().map(|key| Value::from(key.name().to_owned())))
+        };
+        match &self.exact {
+            Some(exact) => operation("or", [get(exact), get(&self.split)]),
+            None => get(&self.split),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::value::Value;
 
+use super::form::operation;
 use super::path::Path;
 
 /// A text with places that are filled from the event.
@@ -55,6 +56,15 @@ impl Template {
             }
         }
         out
+    }
+
+    /// The form: `["text", …pieces]`.
+    pub(super) fn form(&self) -> Value<'static> {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => Value::from(text.clone()),
+            Piece::Place(path) => path.form(),
+        };
+        operation("text", self.0.iter().map(piece))
     }
 }
 
