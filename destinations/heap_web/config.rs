@@ -197,27 +197,10 @@ impl Config {
     /// The settings by the names of the plugin's README. Of `receipts` only the rate: the address is
     /// the server's to say.
     pub(super) fn page_settings(&self) -> Object<'static> {
-        let sdk = match self.sdk {
-            Sdk::Auto => "auto",
-            Sdk::Classic => "classic",
-            Sdk::V5 => "v5",
-        };
         let texts = |list: &[String]| Value::Array(list.iter().cloned().map(Value::from).collect());
         let mut page = Object::new();
         page.insert("appId", Value::from(self.app_id.clone()));
-        page.insert("region", Value::from(self.region));
-        page.insert("sdk", Value::from(sdk));
-        for (key, value) in [
-            ("hostname", &self.hostname),
-            ("trackingServer", &self.tracking_server),
-            ("ingestServer", &self.ingest_server),
-        ] {
-            if let Some(value) = value {
-                page.insert(key, Value::from(value.clone()));
-            }
-        }
-        page.insert("disableTextCapture", Value::from(self.disable_text_capture));
-        page.insert("secureCookie", Value::from(self.secure_cookie));
+        page.insert("start", Value::Object(super::start::for_page(self)));
         page.insert("browserArrayLimit", Value::Number(Number::UInt(self.array_limit)));
         page.insert("numbers", Value::from(if self.numbers_stay { "number" } else { "text" }));
         page.insert("resetOnLogout", Value::from(self.reset_on_logout));

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use heapline_action::destination::{
     ActionType, Call, Configured, Definition, Destination, Fault, Mode, Preset, Start, Web,
 };
+use heapline_action::pipeline::Action;
 use heapline_action::plan::Refusal;
-use heapline_action::value::Object;
+use heapline_action::value::{Object, Value};
 
 mod calls;
 mod config;
@@ -84,6 +85,19 @@ impl Web for Config {
 
     fn page_settings(&self) -> Object<'static> {
         self.page_settings()
+    }
+
+    fn page_action(&self, action: &Action) -> Object<'static> {
+        let action_type = DEFINITION.action_types.get(action.action_type);
+        let mut page = Object::new();
+        page.insert("id", Value::from(action.id.clone()));
+        page.insert("partnerAction", Value::from(action_type.map_or("", |known| known.slug)));
+        page.insert("name", Value::from(action.name.clone()));
+        page.insert("enabled", Value::from(action.enabled));
+        page.insert("subscribe", Value::from(action.trigger_text.clone()));
+        page.insert("test", tree::of(&action.trigger));
+        page.insert("mapping", action.mapping.form());
+        page
     }
 
     fn fallback(&self) -> bool {

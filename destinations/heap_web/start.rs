@@ -47,14 +47,7 @@ const V5_STUBS: &[&str] = &[
 
 /// How the page starts, if it has no Heap yet.
 pub(super) fn of(config: &Config) -> Start {
-    let classic = match config.sdk {
-        Sdk::Classic => true,
-        Sdk::V5 => false,
-        Sdk::Auto => {
-            let first_party = config.tracking_server.is_some() && config.ingest_server.is_none();
-            config.hostname.is_some() || first_party
-        }
-    };
+    let classic = is_classic(config);
     let hostname = config.hostname.as_deref();
     let id = &config.app_id;
     let script = if classic {
@@ -75,4 +68,36 @@ pub(super) fn of(config: &Config) -> Start {
     }
     let stubs = if classic { CLASSIC_STUBS } else { V5_STUBS };
     Start { script, config: options, stubs }
+}
+
+/// `start` of the plugin's settings.
+pub(super) fn for_page(config: &Config) -> Object<'static> {
+    let Start { script, config: mut options, stubs } = of(config);
+    let mut heap = Object::new();
+    let id = Value::from(config.app_id.clone());
+    if is_classic(config) {
+        heap.insert("appid", id);
+        heap.insert("config", Value::Object(options));
+    } else {
+        // As Heap's own snippet does.
+        options.insert("shouldFetchServerConfig", Value::from(false));
+        heap.insert("envId", id);
+        heap.insert("clientConfig", Value::Object(options));
+    }
+    let mut start = Object::new();
+    start.insert("script", Value::from(script));
+    start.insert("heap", Value::Object(heap));
+    start.insert("stubs", Value::Array(stubs.iter().map(|name| Value::from(*name)).collect()));
+    start
+}
+
+fn is_classic(config: &Config) -> bool {
+    match config.sdk {
+        Sdk::Classic => true,
+        Sdk::V5 => false,
+        Sdk::Auto => {
+            let first_party = config.tracking_server.is_some() && config.ingest_server.is_none();
+            config.hostname.is_some() || first_party
+        }
+    }
 }

@@ -3,12 +3,15 @@
 //! `golden/catalog.json`: what the catalog says of each destination.
 //! `../heap_web/vectors/trigger-trees.jsonl`: the tree of each trigger of the engine's vectors, for
 //! the tests of the page's plugin.
+//! `../heap_web/vectors/mapping-forms.jsonl`: likewise the form of each mapping.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use heapline_action::destination::{ActionType, Definition, Field, Setting};
+use heapline_action::destination::{ActionType, Configured, Definition, Field, Setting};
+use heapline_action::mapping::Mapping;
+use heapline_action::pipeline::Action;
 use heapline_action::trigger::Trigger;
 use heapline_action::value::{Object, Value};
-use heapline_destinations::{catalog, heap_web};
+use heapline_destinations::{catalog, find, heap_web};
 
 /// Compares, and leaves the new text where it can be copied from.
 #[expect(clippy::disallowed_methods, reason = "a changed file is written for the reader to copy")]
@@ -44,6 +47,52 @@ fn the_page_has_the_tree_of_each_trigger() {
     }
     let kept = include_str!("../heap_web/vectors/trigger-trees.jsonl");
     compare("trigger-trees.jsonl", kept, &made);
+}
+
+#[test]
+fn the_page_has_the_form_of_each_mapping() {
+    let mut made = String::new();
+    for line in include_str!("../../crates/action/vectors/mapping.jsonl").lines() {
+        let case = Value::parse(line).unwrap();
+        let Ok(mapping) = Mapping::parse(case.get("mapping").unwrap()) else {
+            assert!(case.get("error").is_some(), "{line} doesn't parse");
+            continue;
+        };
+        let id = case.get("id").unwrap().clone().into_owned();
+        made.push_str(&object([("id", id), ("form", mapping.form())]).to_json());
+        made.push('\n');
+    }
+    let kept = include_str!("../heap_web/vectors/mapping-forms.jsonl");
+    compare("mapping-forms.jsonl", kept, &made);
+}
+
+#[test]
+fn the_page_is_given_an_action_with_its_tree_and_form() {
+    let settings = Value::parse(r#"{"appId":"1"}"#).unwrap();
+    let web = find("heap-web").unwrap();
+    let Ok(Configured::Web(page)) = web.configure(settings.as_object().unwrap()) else {
+        panic!("the settings are sound");
+    };
+    let mapping = Value::parse(r#"{"userId":{"@path":"$.userId"}}"#).unwrap();
+    let action = Action {
+        id: "identify".to_owned(),
+        name: "Identify User".to_owned(),
+        action_type: 1,
+        ordinal: 0,
+        enabled: true,
+        trigger: Trigger::parse("type = 'identify'").unwrap(),
+        trigger_text: "type = 'identify'".to_owned(),
+        mapping: Mapping::parse(&mapping).unwrap(),
+        names: Vec::new(),
+    };
+    assert_eq!(
+        Value::Object(page.page_action(&action)).to_json(),
+        concat!(
+            r#"{"id":"identify","partnerAction":"identifyUser","name":"Identify User","#,
+            r#""enabled":true,"subscribe":"type = 'identify'","test":["=","type","identify"],"#,
+            r#""mapping":{"userId":["get","userId"]}}"#
+        )
+    );
 }
 
 fn object<const N: usize>(members: [(&'static str, Value<'static>); N]) -> Value<'static> {

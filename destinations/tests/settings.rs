@@ -224,17 +224,33 @@ fn the_page_starts_heaps_script_by_the_settings() {
 }
 
 #[test]
+fn the_newer_script_is_told_not_to_fetch_its_configuration() {
+    let page = web(r#"{"appId":"1"}"#).page_settings();
+    let expected = concat!(
+        r#"{"envId":"1","clientConfig":{"disableTextCapture":false,"secureCookie":false,"#,
+        r#""shouldFetchServerConfig":false}}"#
+    );
+    let heap = page.get("start").and_then(|start| start.get("heap"));
+    assert_eq!(heap.unwrap().to_json(), expected);
+}
+
+#[test]
 fn the_page_is_given_its_settings() {
     let json = r#"{"appId":"1","numbers":"number","resetOnLogout":true,"receipts":0.5,
-        "consentCategories":["ads"],"ingestServer":"https://i.example/","fallback":true}"#;
+        "consentCategories":["ads"],"ingestServer":"https://i.example/","sdk":"classic","fallback":true}"#;
     let web = web(json);
     assert!(web.fallback());
     assert_eq!(web.consent_categories(), ["ads"]);
     assert_eq!(
         Value::Object(web.page_settings()).to_json(),
         concat!(
-            r#"{"appId":"1","region":"US","sdk":"auto","ingestServer":"https://i.example","#,
-            r#""disableTextCapture":false,"secureCookie":false,"browserArrayLimit":0,"#,
+            r#"{"appId":"1","start":{"#,
+            r#""script":"https://cdn.heapanalytics.com/js/heap-1.js","#,
+            r#""heap":{"appid":"1","config":{"disableTextCapture":false,"secureCookie":false,"#,
+            r#""ingestServer":"https://i.example"}},"#,
+            r#""stubs":["addEventProperties","addUserProperties","clearEventProperties","#,
+            r#""identify","resetIdentity","removeEventProperty","setEventProperties","track","#,
+            r#""unsetEventProperty"]},"browserArrayLimit":0,"#,
             r#""numbers":"number","resetOnLogout":true,"consentCategories":["ads"],"#,
             r#""refusedIdentities":["null","undefined","NaN","[object Object]"],"#,
             r#""receipts":{"rate":0.5}}"#

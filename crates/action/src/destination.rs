@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::pipeline::Action;
 use crate::plan::{Answer, Endpoint, Plan, PlanContext, Reading, Refusal};
 use crate::value::{Object, Value};
 
@@ -266,6 +267,9 @@ pub trait Web: Send + Sync {
     /// The settings that the page's plugin is given, without its actions and without what the
     /// server alone knows (addresses, write key, revision).
     fn page_settings(&self) -> Object<'static>;
+
+    /// One action as the page's plugin is given it.
+    fn page_action(&self, action: &Action) -> Object<'static>;
 
     /// True if the server is to deliver what the page reports that it couldn't.
     fn fallback(&self) -> bool {
