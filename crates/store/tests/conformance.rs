@@ -235,6 +235,37 @@ fn held_events_are_found_until_they_are_released() {
     });
 }
 
+#[test]
+fn the_last_link_of_an_anonymous_id_counts() {
+    each(&small(), |store| {
+        let record = |links| store.record(LedgerBatch { links, ..LedgerBatch::default() }).unwrap();
+        assert_eq!(store.linked("heap", "ann").unwrap(), None);
+        record(vec![link("ann", "one"), link("bob", "two")]);
+        record(vec![link("ann", "three")]);
+        assert_eq!(store.linked("heap", "ann").unwrap(), Some("three".into()));
+        assert_eq!(store.linked("heap", "bob").unwrap(), Some("two".into()));
+        assert_eq!(store.linked("other", "ann").unwrap(), None);
+    });
+}
+
+#[test]
+fn the_anonymous_ids_of_held_events_are_known() {
+    each(&small(), |store| {
+        let hold = vec![held(9, "ann", 100), held(4, "ann", 300), held(5, "bob", 200)];
+        store.record(LedgerBatch { hold, ..LedgerBatch::default() }).unwrap();
+        let sorted = |integration| {
+            let mut ids = store.held_anonymous_ids(integration).unwrap();
+            ids.sort();
+            ids
+        };
+        assert_eq!(sorted("heap"), ["ann", "bob"]);
+        assert_eq!(sorted("other"), [""; 0]);
+        let release = vec![("heap".into(), 5)];
+        store.record(LedgerBatch { release, ..LedgerBatch::default() }).unwrap();
+        assert_eq!(sorted("heap"), ["ann"]);
+    });
+}
+
 /// Twenty events of two users and two names; what became of every second at `heap`.
 fn fill(store: &dyn Store) {
     for n in 0..20_i64 {

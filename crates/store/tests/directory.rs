@@ -6,12 +6,13 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use common::*;
 use heapline_store::embedded::{inspect, mend};
 use heapline_store::{
     Appended::{Duplicate, Stored},
-    Embedded, Error, LedgerBatch, NewEvent, Outcome, Query, Settings, Store,
+    Commit, Embedded, Error, LedgerBatch, NewEvent, Outcome, Query, Settings, Store,
 };
 
 fn copy(from: &Path, to: &Path) {
@@ -64,6 +65,7 @@ fn what_is_acknowledged_survives_a_kill() {
             cursors: BTreeMap::from([("heap".into(), seq + 1)]),
             hold: vec![held(seq + 1, "ann", NOW)],
             release: if n > 1 { vec![("heap".into(), seq - 1)] } else { Vec::new() },
+            links: vec![link("ann", &format!("user {n}"))],
         };
         store.record(batch).unwrap();
         let copied = copies.path().join(n.to_string());
@@ -75,9 +77,29 @@ fn what_is_acknowledged_survives_a_kill() {
         assert_eq!(found.cursor("heap").unwrap(), Some(seq + 1));
         assert_eq!(found.requests(&[n]).unwrap(), [request(n)]);
         assert_eq!(found.held("heap", "ann").unwrap(), [held(seq + 1, "ann", NOW)]);
+        assert_eq!(found.linked("heap", "ann").unwrap(), Some(format!("user {n}")));
         let again = append(&found, vec![event(&format!("b{n}"))]).unwrap();
         assert_eq!(again, [Duplicate(2 * n)]);
     }
+}
+
+#[test]
+fn every_commit_is_observed() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let observer = {
+        let seen = seen.clone();
+        Arc::new(move |commit: Commit| seen.lock().unwrap().push(commit))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { observer: Some(observer), ..small() };
+    let store = Embedded::open(dir.path(), settings).unwrap();
+    append_ids(&store, ["a", "b", "a"]);
+    append_ids(&store, ["b"]);
+    append_ids(&store, ["c"]);
+    store.close().unwrap();
+    let events: Vec<_> = seen.lock().unwrap().iter().map(|commit| commit.events).collect();
+    assert_eq!(events, [2, 1]);
+    assert!(seen.lock().unwrap().iter().all(|commit| commit.bytes > 90 && !commit.sync.is_zero()));
 }
 
 #[test]
@@ -226,6 +248,7 @@ fn the_fixture_of_version_1_opens_and_says_what_it_did() {
     assert_eq!(store.cursor("heap").unwrap(), Some(21));
     assert_eq!(store.requests(&[7]).unwrap(), [request(7)]);
     assert_eq!(store.held("heap", "ann").unwrap(), [held(21, "ann", NOW + 5)]);
+    assert_eq!(store.linked("heap", "bob").unwrap(), Some("user 3".into()));
     assert_eq!(store.rejected(None, 9).unwrap(), [rejected(1, "site")]);
     assert_eq!(store.revision(None).unwrap().unwrap().document, "{\"sources\":[]}".into());
 }
@@ -270,7 +293,8 @@ fn make_fixture(dir: &Path) {
         requests: vec![request(7)],
         cursors: BTreeMap::from([("heap".into(), 21)]),
         hold: vec![held(21, "ann", NOW + 5)],
-        release: Vec::new(),
+        links: vec![link("bob", "user 3")],
+        ..LedgerBatch::default()
     };
     store.record(batch).unwrap();
     store.reject(vec![rejected(1, "site")]);

@@ -138,7 +138,7 @@ fn batch(model: &Memory, fates: Vec<Fate>, cursor: u64, hold: bool) -> LedgerBat
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn embedded_equals_memory(

@@ -8,7 +8,7 @@
 use std::sync::mpsc::channel;
 
 use heapline_store::{
-    Appended, Delivery, Embedded, Error, HeldEvent, Memory, NewEvent, Outcome, Page, Query,
+    Appended, Delivery, Embedded, Error, HeldEvent, Link, Memory, NewEvent, Outcome, Page, Query,
     Rejected, RequestRecord, Settings, Settlement, Store, StoredEvent,
 };
 
@@ -124,6 +124,15 @@ pub(crate) fn request(id: u64) -> RequestRecord {
 pub(crate) fn held(seq: u64, anonymous_id: &str, until: i64) -> HeldEvent {
     let event = NewEvent { anonymous_id: Some(anonymous_id.into()), ..event(&format!("h{seq}")) };
     HeldEvent { integration: "heap".into(), until, event: StoredEvent { seq, event } }
+}
+
+pub(crate) fn link(anonymous_id: &str, user_id: &str) -> Link {
+    Link {
+        integration: "heap".into(),
+        anonymous_id: anonymous_id.into(),
+        user_id: user_id.into(),
+        at: NOW,
+    }
 }
 
 pub(crate) fn rejected(n: usize, source: &str) -> Rejected {

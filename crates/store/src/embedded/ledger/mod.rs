@@ -4,11 +4,12 @@
 //! with them; `main.db` cursors, held events and revisions; `rejected.db` input that was turned
 //! away.
 //!
-//! A batch is written file by file, each in one transaction: settlements and requests first, then
-//! held events together with the cursor. Who reads never sees a part of a batch's transaction in
-//! one file. A crash in between leaves a cursor that is behind its settlements: the courier looks
-//! at those events again and finds them settled, or at the worst delivers again. It never leaves a
-//! cursor ahead.
+//! A batch is written in three steps, each in one transaction a file: held events and links; then
+//! settlements with their requests, the newest file first; then releases and cursors. The first two
+//! are synced, so that the last never gets ahead of them, even if power is lost. A crash in between
+//! leaves a cursor that is behind: the courier looks at those events again and finds them settled,
+//! or holds or delivers them once more. It never leaves a cursor ahead, nor an event that is
+//! settled as held but isn't.
 
 mod codec;
 mod part;
@@ -80,6 +81,7 @@ impl Ledger {
 
     pub(crate) fn record(&self, batch: &LedgerBatch) -> Result<(), Error> {
         let mut writing = lock(&self.writing);
+        lock(&self.state).hold(batch)?;
         let mut parts: BTreeMap<Seq, Vec<&Settlement>> = BTreeMap::new();
         for settlement in &batch.settlements {
             parts.entry(self.base(settlement.seq)).or_default().push(settlement);
@@ -95,7 +97,7 @@ impl Ledger {
             writing.part(&self.dir, base)?.write(&settlements, requests)?;
             lock(&self.bases).insert(base);
         }
-        lock(&self.state).write(batch)
+        lock(&self.state).advance(batch)
     }
 
     pub(crate) fn next_request_id(&self) -> u64 {

@@ -259,8 +259,11 @@ impl Part {
         if let Some(word) = self.words.get(text) {
             return Ok(*word);
         }
-        self.run("INSERT INTO word (text) VALUES (?1)", params![text])?;
-        let word = self.connection.last_insert_rowid();
+        self.run("INSERT INTO word (text) VALUES (?1) ON CONFLICT DO NOTHING", params![text])?;
+        let word = self
+            .connection
+            .query_row("SELECT id FROM word WHERE text = ?1", [text], |row| row.get(0))
+            .map_err(failed(&self.path))?;
         self.words.insert(text.clone(), word);
         self.texts.insert(word, text.clone());
         Ok(word)
@@ -311,4 +314,46 @@ fn place(integration: i64, offset: u64) -> i64 {
 /// Where the file lies whose first event has place `base`.
 pub(super) fn path(dir: &Path, base: Seq) -> PathBuf {
     dir.join(format!("{base:020}.db"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Delivery;
+
+    #[test]
+    fn a_full_disk_writes_nothing_and_goes_on_when_there_is_space() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut part = Part::open(dir.path(), 1).unwrap();
+        let settlement = |seq: u64, code: &str| Settlement {
+            seq,
+            integration: "heap".into(),
+            revision: 1,
+            deliveries: vec![Delivery {
+                action: "a".into(),
+                outcome: Outcome::Failed,
+                code: code.into(),
+                sentence: "s".into(),
+                steps_done: 0,
+                requests: Vec::new(),
+                digest: [9; 16],
+                notices: Vec::new(),
+                at: 5,
+            }],
+        };
+        let many: Vec<_> = (1..5_000).map(|seq| settlement(seq, &format!("c{seq}"))).collect();
+        let many: Vec<_> = many.iter().collect();
+        part.execute("PRAGMA max_page_count = 20").unwrap();
+        let Err(Error::Full(said)) = part.write(&many, &[]) else { panic!() };
+        assert!(said.contains("full"), "{said}");
+        assert_eq!(part.settlements("heap", 0, 9_999).unwrap(), []);
+        let one = settlement(7, "c7");
+        part.write(&[&one], &[]).unwrap();
+        assert_eq!(part.settlements("heap", 0, 9_999).unwrap(), [one]);
+        part.execute("PRAGMA max_page_count = 100000").unwrap();
+        part.write(&many, &[]).unwrap();
+        let mut other = Part::open(dir.path(), 1).unwrap();
+        let found = other.settlements("heap", 0, 9_999).unwrap();
+        assert!(found.iter().eq(many));
+    }
 }

@@ -82,37 +82,56 @@ impl State {
             .map_err(failed(&self.path))
     }
 
-    /// Writes what of `batch` is not about settlements and requests.
-    pub(super) fn write(&mut self, batch: &LedgerBatch) -> Result<(), Error> {
-        let LedgerBatch { cursors, hold, release, links, .. } = batch;
-        if cursors.is_empty() && hold.is_empty() && release.is_empty() && links.is_empty() {
+    /// Writes the held events and links of `batch`. They survive a loss of power.
+    pub(super) fn hold(
+        &mut self,
+        LedgerBatch { hold, links, .. }: &LedgerBatch,
+    ) -> Result<(), Error> {
+        if hold.is_empty() && links.is_empty() {
             return Ok(());
         }
         let write = |connection: &mut Connection| -> rusqlite::Result<()> {
+            connection.execute_batch("PRAGMA synchronous = FULL")?;
             let transaction = connection.transaction()?;
             let mut payload = Vec::new();
             for HeldEvent { integration, until, event } in hold {
                 payload.clear();
                 write_event(&mut payload, &event.event);
+                let anonymous_id = &event.event.anonymous_id;
                 transaction
                     .prepare_cached("INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5)")?
                     .execute(params![
                         integration,
                         event.seq as i64,
-                        event.event.anonymous_id,
+                        anonymous_id,
                         until,
                         payload
                     ])?;
-            }
-            for (integration, seq) in release {
-                transaction
-                    .prepare_cached("DELETE FROM held WHERE integration = ?1 AND seq = ?2")?
-                    .execute(params![integration, *seq as i64])?;
             }
             for Link { integration, anonymous_id, user_id, at } in links {
                 transaction
                     .prepare_cached("INSERT OR REPLACE INTO link VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![integration, anonymous_id, user_id, at])?;
+            }
+            transaction.commit()
+        };
+        write(&mut self.connection).map_err(failed(&self.path))
+    }
+
+    /// Releases the held events of `batch`, and moves its cursors. A loss of power may undo that,
+    /// as if it had come a moment earlier: nothing is lost by it, so there is no fsync.
+    pub(super) fn advance(&mut self, batch: &LedgerBatch) -> Result<(), Error> {
+        let LedgerBatch { release, cursors, .. } = batch;
+        if release.is_empty() && cursors.is_empty() {
+            return Ok(());
+        }
+        let write = |connection: &mut Connection| -> rusqlite::Result<()> {
+            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+            let transaction = connection.transaction()?;
+            for (integration, seq) in release {
+                transaction
+                    .prepare_cached("DELETE FROM held WHERE integration = ?1 AND seq = ?2")?
+                    .execute(params![integration, *seq as i64])?;
             }
             for (integration, seq) in cursors {
                 transaction
@@ -208,6 +227,7 @@ impl State {
         document: &str,
     ) -> Result<u64, Error> {
         let write = |connection: &mut Connection| -> rusqlite::Result<Result<u64, Error>> {
+            connection.execute_batch("PRAGMA synchronous = FULL")?;
             let transaction = connection.transaction()?;
             let current = transaction.query_row(
                 "SELECT ifnull(max(number), 0) FROM revision",
