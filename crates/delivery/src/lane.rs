@@ -368,8 +368,9 @@ impl Lane {
         for &id in &flight.users {
             let user = self.users.get_mut(id);
             user.place = Place::Resting;
-            // Parting is progress: the pieces need not wait longer and longer.
-            if cause != Cause::SomeItem {
+            // Parting is progress, and an outage has its own count: only an item that fails alone
+            // makes its user wait longer and longer.
+            if cause == Cause::ThisItem {
                 user.attempts = user.attempts.saturating_add(1);
             }
         }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use heapline_action::plan::{LimitCounts, LimitScope};
 use heapline_delivery::{End, Fact};
 
 #[test]
@@ -206,4 +207,113 @@ fn a_drained_lane_settles_what_is_in_flight_and_gives_back_the_rest() {
     let rest = bench.lane.into_unfinished();
     let rest: Vec<_> = rest.iter().map(|rest| (rest.parcel, rest.steps_done)).collect();
     assert_eq!(rest, [(1, 1), (2, 1)]);
+}
+
+#[test]
+fn thousands_of_mixed_events_take_few_requests() {
+    let mut bench = Bench::new(policy());
+    for thousand in 0..20 {
+        let mixed = |n: u64| {
+            let user = format!("u{}", n * 7 % 3000);
+            let steps = match n % 4 {
+                0 => vec![update(&user, &[("n", &n.to_string())]), event(&user, "e")],
+                1 => vec![update(&user, &[("m", &n.to_string())])],
+                _ => vec![event(&user, "e")],
+            };
+            parcel(n, &user, steps)
+        };
+        bench.offer((thousand * 1000..(thousand + 1) * 1000).map(mixed).collect());
+    }
+    bench.run(|_| 200);
+    assert_eq!(bench.ends.len(), 20_000);
+    assert!(bench.sent <= 100, "{} requests for 20,000 events", bench.sent);
+}
+
+#[test]
+fn an_item_that_breaks_the_destination_harms_only_its_user() {
+    let mut bench = Bench::new(policy());
+    bench.offer((0..1000).map(|n| one_event(n, &format!("u{n}"))).collect());
+    let start = bench.now_ms;
+    let mut last_good = start;
+    while bench.ends.len() < 1000 {
+        if bench.flying.is_empty() {
+            bench.sleep();
+            continue;
+        }
+        let bad = parcels(&bench.flying[0]).contains(&500);
+        bench.answer(if bad { 500 } else { 200 });
+        if !bad {
+            last_good = bench.now_ms;
+        }
+    }
+    assert!(last_good - start < 60_000, "others waited for {} ms", last_good - start);
+    assert!(matches!(bench.ends[&500], End::Expired { .. }));
+    let failed = bench.ends.values().filter(|end| **end != End::Delivered).count();
+    assert_eq!(failed, 1);
+}
+
+#[test]
+fn an_endpoint_that_is_down_holds_only_users_who_need_it() {
+    let mut bench = Bench::new(policy());
+    let both = |n, user| parcel(n, user, vec![update(user, &[("a", "b")]), event(user, "e")]);
+    bench.offer(vec![both(1, "ada")]);
+    bench.answer(503);
+    bench.offer(vec![one_event(2, "bob"), one_event(3, "ada")]);
+    bench.answer(200);
+    assert_eq!(bench.ends.keys().collect::<Vec<_>>(), [&2]);
+    bench.run(|_| 200);
+    assert_eq!(bench.ends.len(), 3);
+}
+
+#[test]
+fn a_user_over_his_own_limit_holds_back_nobody() {
+    let mut policy = policy();
+    let own = limit(LimitScope::Identity, LimitCounts::Items, 10, 60_000);
+    policy.endpoints[1].limits.push(own);
+    let mut bench = Bench::new(policy);
+    bench.offer((0..25).map(|n| one_event(n, "ada")).collect());
+    assert_eq!(bench.answer(200).items.len(), 10);
+    bench.offer((25..50).map(|n| one_event(n, &format!("u{n}"))).collect());
+    assert_eq!(parcels(&bench.answer(200)), (25..50).collect::<Vec<_>>());
+    let start = bench.now_ms;
+    bench.run(|_| 200);
+    assert_eq!(bench.ends.len(), 50);
+    assert!((120_000..122_000).contains(&(bench.now_ms - start)));
+}
+
+#[test]
+fn the_integrations_limit_is_used_up_in_large_requests() {
+    let mut policy = policy();
+    let all = limit(LimitScope::Integration, LimitCounts::Items, 15_000, 60_000);
+    policy.endpoints[1].limits.push(all);
+    let mut bench = Bench::new(policy);
+    bench.offer((0..45_000).map(|n| one_event(n, &format!("u{n}"))).collect());
+    let start = bench.now_ms;
+    bench.run(|_| 200);
+    assert_eq!(bench.ends.len(), 45_000);
+    assert!((120_000..121_000).contains(&(bench.now_ms - start)));
+    assert!(bench.sent <= 60, "{} requests", bench.sent);
+}
+
+#[test]
+fn back_off_is_full_jitter_under_a_doubling_bound() {
+    let mut waits: Vec<Vec<u64>> = vec![Vec::new(); 14];
+    for seed in 0..200 {
+        let mut bench = Bench::new(heapline_delivery::Policy { seed, ..policy() });
+        bench.offer(vec![one_event(1, "ada")]);
+        for waits in &mut waits {
+            bench.answer(503);
+            let failed_ms = bench.now_ms;
+            while bench.flying.is_empty() {
+                bench.sleep();
+            }
+            waits.push(bench.now_ms - failed_ms);
+        }
+    }
+    for (waits, n) in waits.iter().zip(0..) {
+        let bound = 300_000.min(500 << n);
+        assert!(waits.iter().all(|wait| (1..=bound).contains(wait)), "attempt {n}");
+        assert!(waits.iter().any(|wait| *wait < bound / 10), "attempt {n}");
+        assert!(waits.iter().any(|wait| *wait > bound * 9 / 10), "attempt {n}");
+    }
 }

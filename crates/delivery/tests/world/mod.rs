@@ -1,6 +1,6 @@
 //! The world of the simulation: it owns time, the destination and the courier, and checks each
-#![allow(unreachable_pub, clippy::unwrap_used, reason = "a module of a test")]
 //! decision against what was promised.
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a module of a test")]
 
 pub mod destination;
 pub mod scenario;
