@@ -25,6 +25,8 @@ pub(crate) fn open(
     key: HashKey,
     settings: Settings,
 ) -> Result<(Shared, Active, Seen), Error> {
+    // Names may be there that a crash could still take back.
+    fs.sync_dir(&dir).map_err(failed("sync", &dir))?;
     let mut has_spare = sweep(&*fs, &dir, settings.segment_bytes)?;
     let bases = bases(&*fs, &dir)?;
     let mut segments = Vec::new();
@@ -160,10 +162,21 @@ fn open_active(fs: &dyn Fs, path: &Path, base: Seq, key: HashKey) -> Result<(Act
         let what = broken(base + u64::from(tables.bounds.count));
         return Err(Error::Damaged { file: path.display().to_string(), offset, what });
     }
+    sync_again(&*file, &survey).map_err(failed("sync", path))?;
     wipe(&*file, survey.end).map_err(failed("cut the end of", path))?;
     let seen = seen_in(&tables);
     let segment = Segment::new(path.into(), base, header.salt, Lookup::Tables(tables));
     Ok((Active { segment: Arc::new(segment), file }, seen))
+}
+
+/// Makes the last commit durable for certain. The program may have ended before its fsync, or the
+/// fsync may have failed: then the system takes its pages for clean, and only writing them again
+/// makes them go to the disk. From here on its events count as stored.
+fn sync_again(file: &dyn Handle, survey: &Survey) -> std::io::Result<()> {
+    let mut bytes = vec![0; usize::try_from(survey.end - survey.last_commit).unwrap_or(0)];
+    read_up_to(file, &mut bytes, survey.last_commit)?;
+    write_all(file, &bytes, survey.last_commit)?;
+    file.sync()
 }
 
 /// Overwrites with zeros what a torn commit may have left.

@@ -120,6 +120,8 @@ pub(crate) struct Survey {
     pub(crate) next: Seq,
     /// Offset after that record.
     pub(crate) end: u64,
+    /// Offset of the first record of the last whole commit.
+    pub(crate) last_commit: u64,
     /// Offset of the first record that is wrong, if it isn't simply the end.
     pub(crate) damage: Option<u64>,
 }
@@ -132,7 +134,8 @@ pub(crate) fn survey(
     sealed_at: Option<Seq>,
     mut take: impl FnMut(RecordHeader, u64, &[u8]),
 ) -> io::Result<Survey> {
-    let mut survey = Survey { next: base, end: FIRST_RECORD, damage: None };
+    let mut survey =
+        Survey { next: base, end: FIRST_RECORD, last_commit: FIRST_RECORD, damage: None };
     let mut expected = base;
     let mut before: Option<RecordHeader> = None;
     // Records of a commit that isn't whole yet: offset, header.
@@ -180,6 +183,7 @@ pub(crate) fn survey(
             }
             payloads.clear();
             survey.next = expected;
+            survey.last_commit = survey.end;
             survey.end = walk.at();
         }
     }

@@ -33,6 +33,8 @@ pub(super) struct Faults {
 struct Contents {
     /// What a reader sees.
     now: Vec<u8>,
+    /// Bytes, from the first to below the second, that the system means to write to the disk.
+    dirty: Option<(usize, usize)>,
     /// What survives for certain.
     synced: Vec<u8>,
 }
@@ -56,14 +58,14 @@ impl MemFs {
     pub(super) fn crash(&self, mut keeps: impl FnMut() -> bool) -> MemFs {
         let after = MemFs::default();
         for (path, file) in &self.state().files {
-            let Contents { now, mut synced } = file.lock().unwrap().clone();
+            let Contents { now, mut synced, .. } = file.lock().unwrap().clone();
             synced.resize(now.len(), 0);
             for (new, old) in now.chunks(512).zip(synced.chunks_mut(512)) {
                 if new != old && keeps() {
                     old.copy_from_slice(new);
                 }
             }
-            let contents = Contents { now: synced.clone(), synced };
+            let contents = Contents { now: synced.clone(), dirty: None, synced };
             after.state().files.insert(path.clone(), Arc::new(Mutex::new(contents)));
         }
         after
@@ -163,15 +165,24 @@ impl Handle for MemFile {
             contents.now.resize(offset + len, 0);
         }
         contents.now[offset..offset + len].copy_from_slice(&buf[..len]);
+        let (from, to) = contents.dirty.unwrap_or((offset, offset));
+        contents.dirty = Some((from.min(offset), to.max(offset + len)));
         Ok(len)
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.fs.state().faults.syncs {
+        let fails = self.fs.state().faults.syncs;
+        let Contents { now, dirty, synced } = &mut *self.contents.lock().unwrap();
+        // Like Linux: after a failure the pages are taken for clean.
+        let dirty = dirty.take();
+        if fails {
             return Err(io::Error::other("this disk is made to fail"));
         }
-        let mut contents = self.contents.lock().unwrap();
-        contents.synced = contents.now.clone();
+        if let Some((from, to)) = dirty {
+            let to = to.min(now.len());
+            synced.resize(synced.len().max(to), 0);
+            synced[from.min(to)..to].copy_from_slice(&now[from.min(to)..to]);
+        }
         Ok(())
     }
 

@@ -279,6 +279,23 @@ fn a_failed_fsync_or_write_poisons_until_it_is_opened_anew() {
 }
 
 #[test]
+fn what_a_failed_fsync_left_behind_is_made_durable_before_it_counts() {
+    let fs = MemFs::default();
+    let journal = open(&fs, 1 << 16);
+    append(&journal, &["a"]).unwrap();
+    fs.fail(Faults { syncs: true, ..Faults::default() });
+    append(&journal, &["b", "c"]).unwrap_err();
+    fs.fail(Faults::default());
+    journal.close();
+    // The process starts again, without a loss of power: it reads what is on no disk.
+    let journal = open(&fs, 1 << 16);
+    assert_eq!(append(&journal, &["b"]), Ok(vec![Duplicate(2)]));
+    assert_eq!(append(&journal, &["d"]), Ok(vec![Stored(4)]));
+    journal.close();
+    assert_eq!(ids(&read(&open(&fs.crash(|| false), 1 << 16)).0), ["a", "b", "c", "d"]);
+}
+
+#[test]
 fn short_writes_are_carried_on() {
     let fs = MemFs::default();
     fs.fail(Faults { short_writes: Some(5), ..Faults::default() });
@@ -340,6 +357,7 @@ enum Step {
     Full(Vec<u8>, u8),
     Crash,
     Reopen,
+    FailAndReopen(Vec<u8>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -350,6 +368,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (some(), any::<u8>()).prop_map(|(some, room)| Step::Full(some, room)),
         1 => Just(Step::Crash),
         1 => Just(Step::Reopen),
+        1 => some().prop_map(Step::FailAndReopen),
     ]
 }
 
@@ -414,6 +433,19 @@ proptest! {
                         Err(error) => prop_assert!(matches!(error, Error::Full(_)), "{}", error),
                     }
                     fs.fail(Faults::default());
+                }
+                Step::FailAndReopen(some) => {
+                    let names = name(&some);
+                    fs.fail(Faults { syncs: true, ..Faults::default() });
+                    let added = add(&journal, &names);
+                    let before = journal.extent().next;
+                    journal.close();
+                    fs.fail(Faults::default());
+                    journal = open(&fs, segment_bytes);
+                    // It may have failed before anything was written.
+                    if added.is_err() && journal.extent().next > before {
+                        stored.extend(fresh(&stored, &names));
+                    }
                 }
                 Step::Crash => crash = true,
                 Step::Reopen => {
