@@ -193,7 +193,6 @@ fn action(
             id,
             name,
             action_type: at,
-            ordinal,
             enabled,
             trigger,
             trigger_text,

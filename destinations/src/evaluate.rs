@@ -1,7 +1,7 @@
 //! What one event becomes at one destination, in one call: for scripts and tests.
 
 use heapline_action::destination::{Call, Cloud, Configured, Definition, Destination, Start, Web};
-use heapline_action::pipeline::{self, Action, Verdict};
+use heapline_action::pipeline::{self, Action, Planner, Verdict};
 use heapline_action::plan::{Plan, Request};
 use heapline_action::value::{Object, Value};
 
@@ -91,8 +91,9 @@ fn requests(
     let mut requests = Vec::new();
     let mut refused = Vec::new();
     let mut held = None;
-    for plan in pipeline::plan_all(definition, cloud, actions, event, source, None) {
-        match plan {
+    let mut planner = Planner::new(definition, cloud, source, None);
+    for action in actions {
+        match planner.plan(action, event) {
             Err(_filtered) => {}
             Ok(Plan::Refuse(refusal)) => refused.push(refusal.sentence),
             Ok(Plan::Hold { anonymous_id }) => held = Some(anonymous_id),

@@ -14,8 +14,6 @@ pub struct Action {
     pub name: String,
     /// Index into [`Definition::action_types`].
     pub action_type: usize,
-    /// Position among the integration's actions of the same type, from 0.
-    pub ordinal: usize,
     /// Switched on.
     pub enabled: bool,
     /// When it runs.
@@ -77,59 +75,54 @@ pub fn take<'e>(definition: &Definition, action: &'e Action, event: &'e Value<'e
     }
 }
 
-/// [`consider`], then the plan of a cloud destination. For an action alone; [`plan_all`] is what an
-/// integration sends.
-pub fn plan(
-    definition: &Definition,
-    cloud: &dyn Cloud,
-    action: &Action,
-    event: &Value<'_>,
-    source: &str,
-    linked_identity: Option<&str>,
-) -> Result<Plan, Filter> {
-    match consider(definition, cloud.consent_categories(), action, event) {
-        Verdict::Filtered(filter) => Err(filter),
-        Verdict::Refused(refusal) => Ok(Plan::Refuse(refusal)),
-        Verdict::Taken(payload) => {
-            let context = PlanContext {
-                source,
-                action: &action.id,
-                ordinal: action.ordinal,
-                linked_identity,
-            };
-            Ok(cloud.plan(action.action_type, &payload, context))
-        }
-    }
+/// Plans one event for the actions of an integration, one after the other in their order.
+///
+/// It counts the actions that send the event, for [`PlanContext::ordinal`].
+pub struct Planner<'a> {
+    definition: &'a Definition,
+    cloud: &'a dyn Cloud,
+    source: &'a str,
+    linked_identity: Option<&'a str>,
+    /// By action type.
+    senders: Vec<usize>,
 }
 
-/// The plan of each of an integration's actions for one event, in their order.
-///
-/// All together, since [`PlanContext::ordinal`] counts the actions that send the event.
-pub fn plan_all(
-    definition: &Definition,
-    cloud: &dyn Cloud,
-    actions: &[Action],
-    event: &Value<'_>,
-    source: &str,
-    linked_identity: Option<&str>,
-) -> Vec<Result<Plan, Filter>> {
-    let mut senders = vec![0; definition.action_types.len()];
-    let mut plan_one =
-        |action: &Action| match consider(definition, cloud.consent_categories(), action, event) {
-            Verdict::Filtered(filter) => Err(filter),
-            Verdict::Refused(refusal) => Ok(Plan::Refuse(refusal)),
-            Verdict::Taken(payload) => {
-                let ordinal = senders.get(action.action_type).copied().unwrap_or_default();
-                let context = PlanContext { source, action: &action.id, ordinal, linked_identity };
-                let plan = cloud.plan(action.action_type, &payload, context);
-                match (&plan, senders.get_mut(action.action_type)) {
-                    (Plan::Send { .. } | Plan::Hold { .. }, Some(senders)) => *senders += 1,
-                    (Plan::Send { .. } | Plan::Hold { .. } | Plan::Refuse(_), _) => {}
-                }
-                Ok(plan)
-            }
+impl<'a> Planner<'a> {
+    /// For an event of the source `source`; `linked_identity` as in [`PlanContext`].
+    pub fn new(
+        definition: &'a Definition,
+        cloud: &'a dyn Cloud,
+        source: &'a str,
+        linked_identity: Option<&'a str>,
+    ) -> Planner<'a> {
+        let senders = vec![0; definition.action_types.len()];
+        Planner { definition, cloud, source, linked_identity, senders }
+    }
+
+    /// [`consider`], then the plan of the next action.
+    pub fn plan(&mut self, action: &Action, event: &Value<'_>) -> Result<Plan, Filter> {
+        let consent = self.cloud.consent_categories();
+        let payload = match consider(self.definition, consent, action, event) {
+            Verdict::Filtered(filter) => return Err(filter),
+            Verdict::Refused(refusal) => return Ok(Plan::Refuse(refusal)),
+            Verdict::Taken(payload) => payload,
         };
-    actions.iter().map(&mut plan_one).collect()
+        let context = PlanContext {
+            source: self.source,
+            action: &action.id,
+            ordinal: self.senders.get(action.action_type).copied().unwrap_or_default(),
+            linked_identity: self.linked_identity,
+        };
+        let plan = self.cloud.plan(action.action_type, &payload, context);
+        let sends = match plan {
+            Plan::Send { .. } | Plan::Hold { .. } => 1,
+            Plan::Refuse(_) => 0,
+        };
+        if let Some(senders) = self.senders.get_mut(action.action_type) {
+            *senders += sends;
+        }
+        Ok(plan)
+    }
 }
 
 fn refused_fields(faults: &[Fault]) -> Refusal {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use heapline_action::destination::{Cloud, Configured, Web};
-use heapline_action::pipeline::{self, Action, Verdict};
-use heapline_action::plan::{Plan, Request};
+use heapline_action::pipeline::{self, Action, Planner, Verdict};
+use heapline_action::plan::{Filter, Plan, Request};
 use heapline_action::trigger::Explanation;
 use heapline_action::value::{Object, Value};
 use heapline_destinations as destinations;
@@ -116,8 +116,15 @@ pub(crate) fn run(args: &Args) -> Result<End> {
             bail!("event {events}: expected a JSON object");
         }
         for integration in &integrations {
+            let mut planner = match &integration.configured {
+                Configured::Cloud(cloud) => {
+                    let definition = integration.destination.definition();
+                    Some(Planner::new(definition, &**cloud, "explain", None))
+                }
+                Configured::Web(_) => None,
+            };
             for action in &integration.actions {
-                let explained = explain(events, &event, integration, action);
+                let explained = explain(events, &event, integration, action, planner.as_mut());
                 if args.json {
                     writeln!(output, "{}", serde_json::to_string(&explained)?)?;
                 } else {
@@ -166,13 +173,13 @@ fn explain(
     event: &Value<'_>,
     integration: &Integration,
     action: &Action,
+    planner: Option<&mut Planner<'_>>,
 ) -> Explained {
     let definition = integration.destination.definition();
-    let (consent, cloud, web): (&[String], Option<&dyn Cloud>, Option<&dyn Web>) =
-        match &integration.configured {
-            Configured::Cloud(cloud) => (cloud.consent_categories(), Some(&**cloud), None),
-            Configured::Web(web) => (web.consent_categories(), None, Some(&**web)),
-        };
+    let consent = match &integration.configured {
+        Configured::Cloud(cloud) => cloud.consent_categories(),
+        Configured::Web(web) => web.consent_categories(),
+    };
     let mut explained = Explained {
         event: number,
         message_id: event.get("messageId").and_then(Value::as_text).map(str::to_owned),
@@ -197,25 +204,20 @@ fn explain(
         }
         Verdict::Taken(payload) => {
             explained.payload = raw(&payload);
-            if let Some(cloud) = cloud {
-                planned(&mut explained, definition, cloud, action, event);
-            }
-            if let Some(web) = web {
-                called(&mut explained, web, action, &payload);
+            match (&integration.configured, planner) {
+                (Configured::Cloud(cloud), Some(planner)) => {
+                    planned(&mut explained, &**cloud, planner.plan(action, event));
+                }
+                (Configured::Cloud(_), None) => {}
+                (Configured::Web(web), _) => called(&mut explained, &**web, action, &payload),
             }
         }
     }
     explained
 }
 
-fn planned(
-    explained: &mut Explained,
-    definition: &heapline_action::destination::Definition,
-    cloud: &dyn Cloud,
-    action: &Action,
-    event: &Value<'_>,
-) {
-    match pipeline::plan(definition, cloud, action, event, "explain", None) {
+fn planned(explained: &mut Explained, cloud: &dyn Cloud, plan: Result<Plan, Filter>) {
+    match plan {
         Err(filter) => {
             explained.verdict = "filtered";
             explained.reason = Some(filter.to_string());

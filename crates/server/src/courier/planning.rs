@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use heapline_action::destination::Cloud;
-use heapline_action::pipeline;
+use heapline_action::pipeline::Planner;
 use heapline_action::plan::{Endpoint, Plan, Request, Step};
 use heapline_action::value::Value;
 use heapline_store::{Delivery, Millis, Outcome, StoredEvent};
@@ -40,17 +40,12 @@ pub fn plan_event(
     let parsed = std::str::from_utf8(&event.event.json)
         .map_err(|e| e.to_string())
         .and_then(|text| Value::parse(text).map_err(|e| e.to_string()));
+    let definition = integration.destination.definition();
+    let mut planner = Planner::new(definition, cloud, &event.event.source, linked_identity);
     for (index, action) in integration.actions.iter().enumerate() {
         let mut delivery = blank(names.get(&action.id), at);
         let plan = match &parsed {
-            Ok(value) => pipeline::plan(
-                integration.destination.definition(),
-                cloud,
-                action,
-                value,
-                &event.event.source,
-                linked_identity,
-            ),
+            Ok(value) => planner.plan(action, value),
             Err(e) => {
                 delivery.outcome = Outcome::Refused;
                 delivery.code = names.get("unreadable");
