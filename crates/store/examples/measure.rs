@@ -28,7 +28,8 @@ fn main() {
         let store = Embedded::open(&dir.join(name), Settings::default()).unwrap();
         std::thread::sleep(Duration::from_secs(1));
         let rate = appends(&store, producers, batch, Duration::from_secs(5));
-        println!("appends, {name}: {rate:.0} events/s");
+        let each = cpu("journal") * 1e6 / (store.extent().next - 1) as f64;
+        println!("appends, {name}: {rate:.0} events/s, {each:.2} us of the journal's thread each");
         store.close().unwrap();
         std::fs::remove_dir_all(dir.join(name)).unwrap();
     }
@@ -36,6 +37,23 @@ fn main() {
     if most > 0 {
         large(&dir.join("large"), most);
     }
+}
+
+/// Processor time that threads of this name have used; of this thread if it is "measure".
+fn cpu(name: &str) -> f64 {
+    let mut ns = 0.0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let task = task.unwrap().path();
+        if std::fs::read_to_string(task.join("comm")).unwrap().trim() == name {
+            let used = std::fs::read_to_string(task.join("schedstat")).unwrap();
+            ns += used.split(' ').next().unwrap().parse::<f64>().unwrap();
+        }
+    }
+    ns / 1e9
+}
+
+fn main_name() -> String {
+    std::fs::read_to_string("/proc/thread-self/comm").unwrap().trim().to_owned()
 }
 
 fn event(n: usize) -> NewEvent {
@@ -115,16 +133,21 @@ fn settlements(first: u64, count: u64, request: u64) -> LedgerBatch {
 fn settle(dir: &Path) {
     let store = Embedded::open(dir, Settings::default()).unwrap();
     for batch in [200, 1_000, 5_000] {
-        let (mut next, mut busy) = (1, Duration::ZERO);
+        let (mut next, mut busy, mut used) = (1, Duration::ZERO, 0.0);
         while next < 1_000_000 {
             let batch = settlements(next, batch, next);
             next += batch.settlements.len() as u64;
-            let begun = Instant::now();
+            let (begun, before) = (Instant::now(), cpu(&main_name()));
             store.record(batch).unwrap();
             busy += begun.elapsed();
+            used += cpu(&main_name()) - before;
         }
+        let used = used * 1e6 / next as f64;
         let each = busy.as_secs_f64() * 1e6 / next as f64;
-        println!("settlements, {batch} at a time: {each:.2} us each, {:.0}/s", 1e6 / each);
+        println!(
+            "settlements, {batch} at a time: {each:.2} us each, {used:.2} us of processor, {:.0}/s",
+            1e6 / each
+        );
     }
     drop(store);
     std::fs::remove_dir_all(dir).unwrap();
@@ -190,7 +213,7 @@ fn large(dir: &Path, most: u64) {
             page.more
         );
     }
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), cpu(&main_name()));
     let mut reader = store.reader(1).unwrap();
     let mut read = 0;
     while read < 1_000_000 {
@@ -200,8 +223,17 @@ fn large(dir: &Path, most: u64) {
         }
         read += some.len();
     }
-    println!("read: {:.2} us an event", begun.elapsed().as_secs_f64() * 1e6 / read as f64);
-    println!("appends beside it: {:.0} events/s", appends_beyond(&store, most));
+    println!(
+        "read: {:.2} us an event, {:.2} us of processor",
+        begun.elapsed().as_secs_f64() * 1e6 / read as f64,
+        (cpu(&main_name()) - before) * 1e6 / read as f64
+    );
+    let (next, before) = (store.extent().next, cpu("journal"));
+    let rate = appends_beyond(&store, most);
+    let each = (cpu("journal") - before) * 1e6 / (store.extent().next - next) as f64;
+    println!(
+        "appends to {most} events: {rate:.0} events/s, {each:.2} us of the journal's thread each"
+    );
 }
 
 /// New message ids, with all of the old ones in the dedup window.

@@ -30,6 +30,7 @@
 //! anonymous ids: hash of the id (8), ordinal (4).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::record::{u32_at, u64_at};
 use super::tables::{Bounds, HashKey, IdEntry, Mark, MessageEntry, MessageKey, Tables};
@@ -49,7 +50,7 @@ pub(crate) struct Index {
     pub(crate) salt: u64,
     pub(crate) bounds: Bounds,
     pub(crate) marks: Vec<Mark>,
-    filter: Filter,
+    pub(crate) filter: Filter,
     messages: Array,
     users: Array,
     anonymous: Array,
@@ -222,15 +223,13 @@ impl Index {
         }))
     }
 
-    /// Where the message was last stored in this segment, and when it was received.
+    /// Where the message was last stored in this segment, and when it was received. The filter has
+    /// been asked before.
     pub(crate) fn message(
         &self,
         fs: &dyn Fs,
         key: MessageKey,
     ) -> Result<Option<(u32, Millis)>, Error> {
-        if !self.filter.may_have(key) {
-            return Ok(None);
-        }
         let mut last = None;
         self.messages.each(fs, &self.path, key.id, |entry| {
             if u64_at(entry, 8) == key.of_source {
@@ -315,32 +314,35 @@ impl Array {
 /// Tells quickly of most message ids that they are not in a segment. A line of eight words for
 /// about 32 ids; the hash of the id chooses the line, the hash of source and id one bit in each
 /// word. At 16 bits an id about one in 1,500 passes wrongly.
-struct Filter(Vec<[u64; 8]>);
+#[derive(Clone)]
+pub(crate) struct Filter(Arc<[[u64; 8]]>);
 
 impl Filter {
     fn of(messages: &[MessageEntry]) -> Filter {
-        let mut filter = Filter(vec![[0; 8]; (messages.len() * 16).div_ceil(512)]);
+        let mut lines = vec![[0; 8]; (messages.len() * 16).div_ceil(512)];
+        let count = lines.len();
         for MessageEntry { key, .. } in messages {
-            let line = filter.line(*key);
-            if let Some(line) = filter.0.get_mut(line) {
+            if let Some(line) = lines.get_mut(line(*key, count)) {
                 line.iter_mut().zip(bits(*key)).for_each(|(word, bit)| *word |= bit);
             }
         }
-        filter
+        Filter(lines.into())
     }
 
-    fn may_have(&self, key: MessageKey) -> bool {
-        self.0.get(self.line(key)).is_some_and(|line| {
-            line.iter().zip(bits(key)).fold(true, |all, (word, bit)| all & (word & bit != 0))
+    /// False if the segment surely doesn't have `key`, whose `bits` are given.
+    pub(crate) fn may_have(&self, key: MessageKey, bits: &[u64; 8]) -> bool {
+        self.0.get(line(key, self.0.len())).is_some_and(|line| {
+            line.iter().zip(bits).fold(0, |missing, (word, bit)| missing | (bit & !word)) == 0
         })
-    }
-
-    fn line(&self, key: MessageKey) -> usize {
-        ((u128::from(key.id) * self.0.len() as u128) >> 64) as usize
     }
 }
 
-fn bits(key: MessageKey) -> [u64; 8] {
+fn line(key: MessageKey, lines: usize) -> usize {
+    ((u128::from(key.id) * lines as u128) >> 64) as usize
+}
+
+/// The bits of `key` in its line of every filter.
+pub(crate) fn bits(key: MessageKey) -> [u64; 8] {
     std::array::from_fn(|word| 1 << (key.of_source >> (6 * word) & 63))
 }
 

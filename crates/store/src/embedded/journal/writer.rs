@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::Shared;
-use super::index::Index;
+use super::index::{Filter, Index, bits};
 use super::keeper::{Keep, SPARE};
 use super::record::{FIRST_RECORD, SegmentHeader, size_of, write_record};
 use super::segment::{Active, Lookup, Segment};
@@ -49,7 +49,7 @@ impl Append {
 
 /// Message ids of a segment before the growing one.
 enum Older {
-    Index(Arc<Index>),
+    Index(Filter, Arc<Index>),
     Seen(Arc<Seen>),
 }
 
@@ -201,12 +201,14 @@ impl Writer {
         key: MessageKey,
         recent: impl Fn(Millis) -> bool,
     ) -> Result<Option<u64>, Error> {
+        let bits = bits(key);
         for (base, newest, older) in &self.older {
             if !recent(*newest) {
                 continue;
             }
             let found = match older {
-                Older::Index(index) => match index.message(&*self.shared.fs, key) {
+                Older::Index(filter, _) if !filter.may_have(key, &bits) => None,
+                Older::Index(_, index) => match index.message(&*self.shared.fs, key) {
                     Err(_) if *base < self.shared.first.load(Ordering::Acquire) => None,
                     found => found?,
                 },
@@ -318,7 +320,7 @@ impl Writer {
                 let newest = segment.bounds().newest;
                 let lookup = segment.lookup.read().unwrap_or_else(PoisonError::into_inner);
                 let older = match &*lookup {
-                    Lookup::Index(index) => Older::Index(index.clone()),
+                    Lookup::Index(index) => Older::Index(index.filter.clone(), index.clone()),
                     Lookup::Tables(_) => {
                         let seen = segment.seen.lock().unwrap_or_else(PoisonError::into_inner);
                         Older::Seen(seen.clone()?)
