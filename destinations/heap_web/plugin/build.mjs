@@ -14,7 +14,6 @@ const common = {
   bundle: true,
   minify: true,
   target: "es2018",
-  charset: "utf8",
   legalComments: "none",
   define: { VERSION: JSON.stringify(version) },
   tsconfigRaw: { compilerOptions: { alwaysStrict: false } },
