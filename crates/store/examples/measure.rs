@@ -241,7 +241,7 @@ fn appends_beyond(store: &Embedded, most: u64) -> f64 {
     let begun = Instant::now();
     let (told, hears) = channel();
     let mut sent = 0;
-    let mut next = most as usize + 1_000_000;
+    let mut next = (most + store.extent().next) as usize + 1_000_000;
     while begun.elapsed() < Duration::from_secs(3) {
         let told = told.clone();
         let done = Box::new(move |result: Result<_, _>| told.send(result.is_ok()).unwrap());
