@@ -168,6 +168,10 @@ impl Ingest {
         let decoded = self.judge(route, parts, &body, peer);
         self.counters.decoded(&decoded);
         let Decoded { source, events, rejected, receipts, answer, .. } = decoded;
+        let bytes = events.iter().map(|event| event.json.len()).sum();
+        if !held.take(bytes, self.limits.bodies) {
+            return Err("too many bytes are in progress".to_owned());
+        }
         if !events.is_empty() {
             self.append(events, place).await.map_err(|e| e.to_string())?;
         }

@@ -22,7 +22,8 @@ pub struct Limits {
     /// Nothing above this is read or unpacked at all. Between `batch` and this, a body is still
     /// read, so that its refusal can tell the sizes of its items.
     pub body: usize,
-    /// Bytes of bodies in memory at one time, over all requests.
+    /// Bytes of bodies and of the events made from them in memory at one time, over all requests;
+    /// what goes beyond is answered 503.
     pub bodies: usize,
     /// Requests in progress at one time; more are answered 503.
     pub requests: usize,

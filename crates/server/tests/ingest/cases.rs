@@ -126,8 +126,8 @@ impl Case {
                 }
             }
         }
-        let state = door.store.state();
-        let rejected: Vec<&str> = state.rejected.iter().map(|one| &*one.code).collect();
+        let refusals = door.store.refusals();
+        let rejected: Vec<&str> = refusals.iter().map(|one| &*one.code).collect();
         if rejected != self.rejected {
             wrong.push(format!("rejected {rejected:?}"));
         }

@@ -43,14 +43,14 @@ async fn a_store_that_fails_is_503_in_every_mode_and_hidden_from_pages_without_a
     ];
     for fault in faults {
         let door = Door::new();
-        door.store.state().fail = Some(fault);
+        door.store.hand().fail = Some(fault);
         assert_unavailable(&door.call(plain()).await.unwrap(), false);
         assert_unavailable(&door.call(with_header("wk_server")).await.unwrap(), true);
         assert_unavailable(&door.call(with_header("wk_loose")).await.unwrap(), true);
         let counts = door.ingest.counters().snapshot();
         assert_eq!(counts.accepted, 0);
         assert!(counts.refused.contains(&(Code::Unavailable, 3)), "{counts:?}");
-        door.store.state().fail = None;
+        door.store.hand().fail = None;
         assert_eq!(door.call(plain()).await.unwrap().status, 200);
     }
 }
@@ -67,11 +67,11 @@ async fn a_closed_door_is_503() {
 #[tokio::test]
 async fn the_answer_waits_for_the_store() {
     let door = Door::new();
-    door.store.state().hold = true;
+    door.store.hand().hold = true;
     let mut call = pin!(door.call(plain()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(call.as_mut().poll(&mut context).is_pending());
-    assert_eq!(door.store.state().waiting.len(), 1);
+    assert_eq!(door.store.hand().waiting.len(), 1);
     assert!(call.as_mut().poll(&mut context).is_pending());
     door.store.release();
     assert_eq!(call.await.unwrap().status, 200);
@@ -80,7 +80,7 @@ async fn the_answer_waits_for_the_store() {
 #[tokio::test]
 async fn requests_beyond_the_bound_are_503_until_a_place_is_free() {
     let door = Door::with(Limits { requests: 1, ..Limits::default() }, &[]);
-    door.store.state().hold = true;
+    door.store.hand().hold = true;
     let mut context = Context::from_waker(Waker::noop());
     let mut first = Box::pin(door.call(plain()));
     assert!(first.as_mut().poll(&mut context).is_pending());
@@ -95,9 +95,17 @@ async fn requests_beyond_the_bound_are_503_until_a_place_is_free() {
 }
 
 #[tokio::test]
-async fn bodies_beyond_the_bytes_of_all_are_503() {
-    let door = Door::with(Limits { bodies: TRACK.len(), ..Limits::default() }, &[]);
-    door.store.state().hold = true;
+async fn bytes_beyond_those_of_all_are_503() {
+    let door = Door::new();
+    assert_eq!(door.call(plain()).await.unwrap().status, 200);
+    let event = door.store.events()[0].json.len();
+    for (bodies, status) in [(TRACK.len() + event - 1, 503), (TRACK.len() + event, 200)] {
+        let door = Door::with(Limits { bodies, ..Limits::default() }, &[]);
+        assert_eq!(door.call(plain()).await.unwrap().status, status);
+    }
+    let bodies = TRACK.len() + event + TRACK.len() - 1;
+    let door = Door::with(Limits { bodies, ..Limits::default() }, &[]);
+    door.store.hand().hold = true;
     let mut first = Box::pin(door.call(plain()));
     assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_unavailable(&door.call(plain()).await.unwrap(), false);
@@ -153,14 +161,14 @@ async fn a_body_may_come_in_pieces_but_must_come_whole_and_in_time() {
     assert_eq!(send_pieces(&door, pieces(), End::Broken).await, 400);
     assert_eq!(send_pieces(&door, pieces(), End::Never).await, 503);
     assert_eq!(door.stored().len(), 1);
-    assert_eq!(door.store.state().rejected.len(), 1);
+    assert_eq!(door.store.refusals().len(), 1);
 }
 
 #[tokio::test]
 async fn reading_stops_at_the_cap() {
     let door = Door::with(Limits { body: 10, ..Limits::default() }, &[]);
     assert_eq!(send_pieces(&door, vec!["x"; 11], End::Never).await, 400);
-    assert_eq!(&*door.store.state().rejected[0].code, "too_large");
+    assert_eq!(&*door.store.refusals()[0].code, "too_large");
 }
 
 #[tokio::test]
@@ -203,8 +211,7 @@ async fn made_message_ids_are_unique_between_events_and_runs() {
         let items = r#"{"type":"track","event":"A","userId":"u"},"#.repeat(3);
         let body = format!(r#"{{"batch":[{}]}}"#, items.trim_end_matches(','));
         assert_eq!(door.post("/v1/batch", "wk_server", body).await.status, 200);
-        let state = door.store.state();
-        ids.extend(state.events.iter().map(|event| event.message_id.clone()));
+        ids.extend(door.store.events().into_iter().map(|event| event.message_id));
     }
     assert!(ids.iter().all(|id| (8..=100).contains(&id.len())));
     let count = ids.len();
@@ -261,9 +268,9 @@ async fn a_write_key_is_nowhere_in_what_is_told_or_kept() {
         let answered = door.post("/v1/t", key, TRACK).await;
         assert!(!answered.text.contains(key), "{}", answered.text);
     }
-    let told = format!("{:?} {:?}", door.store.state().rejected, crate::support::sources());
+    let told = format!("{:?} {:?}", door.store.refusals(), crate::support::sources());
     assert!(keys.iter().all(|key| !told.contains(key)), "{told}");
-    assert!(door.store.state().rejected.iter().all(|one| one.excerpt.len() <= 4096));
+    assert!(door.store.refusals().iter().all(|one| one.excerpt.len() <= 4096));
 }
 
 #[test]

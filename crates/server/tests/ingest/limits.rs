@@ -40,8 +40,8 @@ async fn an_item_has_a_size() {
     let told = vec!["batch[1]: expected at most 65536 bytes, found 65537 bytes".to_owned()];
     let body = batch(&[item(65_536), item(65_537)]);
     assert_eq!(send(&door, "/v1/batch", &body).await, (200, told, 1));
-    assert!(door.store.state().rejected.iter().all(|one| &*one.code == "too_large"));
-    assert!(door.store.state().rejected.iter().all(|one| one.excerpt.len() == 4096));
+    assert!(door.store.refusals().iter().all(|one| &*one.code == "too_large"));
+    assert!(door.store.refusals().iter().all(|one| one.excerpt.len() == 4096));
 }
 
 #[tokio::test]

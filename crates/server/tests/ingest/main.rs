@@ -8,3 +8,4 @@ mod limits;
 mod replay;
 mod store;
 mod support;
+mod wire;

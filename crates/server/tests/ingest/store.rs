@@ -1,122 +1,144 @@
-//! A store that keeps what the door hands over, and that can be told to fail.
+//! The memory store behind a hand that can make appends fail or wait.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use heapline_store::{
-    AppendDone, Appended, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, Query,
-    Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settlement, Store,
+    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Memory, Millis, NewEvent, Page, Query,
+    Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Store,
+    StoredEvent,
 };
 
-/// What was handed over. Only the verbs that the door uses do anything.
-#[derive(Default)]
-pub(crate) struct Kept(Mutex<State>);
+pub(crate) struct Handled {
+    inner: Memory,
+    hand: Mutex<Hand>,
+}
 
 #[derive(Default)]
-pub(crate) struct State {
-    pub(crate) events: Vec<NewEvent>,
-    pub(crate) rejected: Vec<Rejected>,
+pub(crate) struct Hand {
     pub(crate) fail: Option<Error>,
-    /// Appends that wait, while `hold` is true.
+    /// Appends wait.
     pub(crate) hold: bool,
     pub(crate) waiting: Vec<(Vec<NewEvent>, AppendDone)>,
 }
 
-impl Kept {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+impl Handled {
+    pub(crate) fn new() -> Handled {
+        Handled { inner: Memory::new(Settings::default()), hand: Mutex::default() }
+    }
+
+    pub(crate) fn hand(&self) -> MutexGuard<'_, Hand> {
+        self.hand.lock().unwrap()
     }
 
     /// Lets waiting appends finish.
     pub(crate) fn release(&self) {
-        self.state().hold = false;
-        let waiting = std::mem::take(&mut self.state().waiting);
+        self.hand().hold = false;
+        let waiting = std::mem::take(&mut self.hand().waiting);
         for (events, done) in waiting {
             self.append(events, done);
         }
     }
+
+    pub(crate) fn events(&self) -> Vec<NewEvent> {
+        let stored = self.inner.reader(1).unwrap().next(usize::MAX, usize::MAX).unwrap();
+        stored.into_iter().map(|one| one.event).collect()
+    }
+
+    /// Oldest first.
+    pub(crate) fn refusals(&self) -> Vec<Rejected> {
+        let mut rejected = self.inner.rejected(None, usize::MAX).unwrap();
+        rejected.reverse();
+        rejected
+    }
 }
 
-impl Store for Kept {
+impl Store for Handled {
     fn append(&self, events: Vec<NewEvent>, done: AppendDone) {
-        let mut state = self.state();
-        if state.hold {
-            state.waiting.push((events, done));
+        let mut hand = self.hand();
+        if hand.hold {
+            hand.waiting.push((events, done));
             return;
         }
-        if let Some(e) = state.fail.clone() {
-            drop(state);
-            return done(Err(e));
+        let fail = hand.fail.clone();
+        drop(hand);
+        match fail {
+            Some(e) => done(Err(e)),
+            None => self.inner.append(events, done),
         }
-        let mut appended = Vec::new();
-        for event in events {
-            let same = |e: &NewEvent| e.source == event.source && e.message_id == event.message_id;
-            appended.push(match state.events.iter().position(same) {
-                Some(at) => Appended::Duplicate(at as Seq + 1),
-                None => {
-                    state.events.push(event);
-                    Appended::Stored(state.events.len() as Seq)
-                }
-            });
-        }
-        drop(state);
-        done(Ok(appended));
     }
 
-    fn reject(&self, rejected: Vec<Rejected>) {
-        self.state().rejected.extend(rejected);
+    fn reader(&self, from: Seq) -> Result<Box<dyn Reader>, Error> {
+        self.inner.reader(from)
     }
-
-    fn reader(&self, _: Seq) -> Result<Box<dyn Reader>, Error> {
-        Err(Error::Closed)
-    }
-    fn event(&self, _: Seq) -> Result<Option<heapline_store::StoredEvent>, Error> {
-        Err(Error::Closed)
+    fn event(&self, seq: Seq) -> Result<Option<StoredEvent>, Error> {
+        self.inner.event(seq)
     }
     fn extent(&self) -> Extent {
-        Extent::default()
+        self.inner.extent()
     }
-    fn on_commit(&self, _: Box<dyn Fn(Seq) + Send + Sync>) {}
-    fn record(&self, _: LedgerBatch) -> Result<(), Error> {
-        Err(Error::Closed)
+    fn on_commit(&self, wake: Box<dyn Fn(Seq) + Send + Sync>) {
+        self.inner.on_commit(wake);
+    }
+    fn record(&self, batch: LedgerBatch) -> Result<(), Error> {
+        self.inner.record(batch)
     }
     fn next_request_id(&self) -> u64 {
-        0
+        self.inner.next_request_id()
     }
-    fn cursor(&self, _: &str) -> Result<Option<Seq>, Error> {
-        Err(Error::Closed)
+    fn cursor(&self, integration: &str) -> Result<Option<Seq>, Error> {
+        self.inner.cursor(integration)
     }
-    fn settlements(&self, _: &str, _: Seq, _: Seq) -> Result<BTreeMap<Seq, Settlement>, Error> {
-        Err(Error::Closed)
+    fn settlements(
+        &self,
+        integration: &str,
+        from: Seq,
+        to: Seq,
+    ) -> Result<BTreeMap<Seq, Settlement>, Error> {
+        self.inner.settlements(integration, from, to)
     }
-    fn requests(&self, _: &[u64]) -> Result<Vec<RequestRecord>, Error> {
-        Err(Error::Closed)
+    fn requests(&self, ids: &[u64]) -> Result<Vec<RequestRecord>, Error> {
+        self.inner.requests(ids)
     }
-    fn held(&self, _: &str, _: &str) -> Result<Vec<HeldEvent>, Error> {
-        Err(Error::Closed)
+    fn held(&self, integration: &str, anonymous_id: &str) -> Result<Vec<HeldEvent>, Error> {
+        self.inner.held(integration, anonymous_id)
     }
-    fn held_until(&self, _: &str, _: Millis, _: usize) -> Result<Vec<HeldEvent>, Error> {
-        Err(Error::Closed)
+    fn held_until(
+        &self,
+        integration: &str,
+        now: Millis,
+        limit: usize,
+    ) -> Result<Vec<HeldEvent>, Error> {
+        self.inner.held_until(integration, now, limit)
     }
-    fn find(&self, _: &Query) -> Result<Page, Error> {
-        Err(Error::Closed)
+    fn find(&self, query: &Query) -> Result<Page, Error> {
+        self.inner.find(query)
     }
-    fn rejected(&self, _: Option<&str>, _: usize) -> Result<Vec<Rejected>, Error> {
-        Err(Error::Closed)
+    fn reject(&self, rejected: Vec<Rejected>) {
+        self.inner.reject(rejected);
     }
-    fn save_revision(&self, _: u64, _: Millis, _: &str, _: &str) -> Result<u64, Error> {
-        Err(Error::Closed)
+    fn rejected(&self, source: Option<&str>, limit: usize) -> Result<Vec<Rejected>, Error> {
+        self.inner.rejected(source, limit)
     }
-    fn revision(&self, _: Option<u64>) -> Result<Option<Revision>, Error> {
-        Err(Error::Closed)
+    fn save_revision(
+        &self,
+        expected: u64,
+        at: Millis,
+        by: &str,
+        document: &str,
+    ) -> Result<u64, Error> {
+        self.inner.save_revision(expected, at, by, document)
+    }
+    fn revision(&self, number: Option<u64>) -> Result<Option<Revision>, Error> {
+        self.inner.revision(number)
     }
     fn revisions(&self) -> Result<Vec<Revision>, Error> {
-        Err(Error::Closed)
+        self.inner.revisions()
     }
-    fn retain(&self, _: Millis) -> Result<Retained, Error> {
-        Err(Error::Closed)
+    fn retain(&self, now: Millis) -> Result<Retained, Error> {
+        self.inner.retain(now)
     }
     fn close(&self) -> Result<(), Error> {
-        Ok(())
+        self.inner.close()
     }
 }

@@ -13,11 +13,11 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
-use crate::store::Kept;
+use crate::store::Handled;
 
 pub(crate) struct Door {
     pub(crate) ingest: Ingest,
-    pub(crate) store: Arc<Kept>,
+    pub(crate) store: Arc<Handled>,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) receipts: Arc<Mutex<Vec<(String, String)>>>,
 }
@@ -59,7 +59,7 @@ impl Door {
     }
 
     pub(crate) fn with(limits: Limits, proxies: &[&str]) -> Door {
-        let store = Arc::new(Kept::default());
+        let store = Arc::new(Handled::new());
         let clock = Arc::new(AtomicI64::new(NOON));
         let receipts = Arc::new(Mutex::new(Vec::new()));
         let (time, reports) = (clock.clone(), receipts.clone());
@@ -97,8 +97,8 @@ impl Door {
 
     /// The stored events as JSON.
     pub(crate) fn stored(&self) -> Vec<Value> {
-        let state = self.store.state();
-        state.events.iter().map(|event| serde_json::from_slice(&event.json).unwrap()).collect()
+        let events = self.store.events();
+        events.iter().map(|event| serde_json::from_slice(&event.json).unwrap()).collect()
     }
 }
 
