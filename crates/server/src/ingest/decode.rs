@@ -163,9 +163,9 @@ impl Judged {
                 self.receipts = Some(body.to_owned());
                 Ok(())
             }
-            Parsed::Single { call, .. } => {
+            Parsed::Single { call, members } => {
                 frame.call = Some(call);
-                let event = self.judge(body, None, &text, &frame).map_err(whole)?;
+                let event = self.judge(body, members, None, &text, &frame).map_err(whole)?;
                 self.events.push(event);
                 Ok(())
             }
@@ -176,18 +176,19 @@ impl Judged {
         }
     }
 
-    fn judge(
+    fn judge<'a>(
         &mut self,
-        json: &str,
+        json: &'a str,
+        members: Members<'a>,
         item: Option<usize>,
         text: &Text,
-        frame: &Frame,
+        frame: &Frame<'a>,
     ) -> Result<NewEvent, Fault> {
         let mut warn = warn_into(&mut self.warnings, item);
         if text.is_mended(json) {
             warn(WarningCode::LoneSurrogate, "half of a surrogate pair".to_owned());
         }
-        judge(json, frame, &mut warn).map_err(|fault| Fault { item, ..fault })
+        judge(json, members, frame, &mut warn).map_err(|fault| Fault { item, ..fault })
     }
 
     fn judge_batch<'a>(
@@ -221,7 +222,12 @@ impl Judged {
         }
         self.events.reserve(items.first.len());
         for (at, raw) in items.first.iter().enumerate() {
-            match self.judge(raw.get(), Some(at), text, &frame) {
+            let item = Some(at);
+            let members = Members::parse(raw.get()).map_err(|_| {
+                let found = json::describe(raw);
+                Fault { item, ..Fault::new(Code::InvalidEvent, "", "an object", found) }
+            });
+            match members.and_then(|m| self.judge(raw.get(), m, item, text, &frame)) {
                 Ok(event) => self.events.push(event),
                 Err(fault) => {
                     self.faults.push(fault);
@@ -274,36 +280,28 @@ impl Judged {
 }
 
 enum Parsed<'a> {
-    Single { call: Call, write_key: Option<&'a RawValue> },
+    Single { call: Call, members: Members<'a> },
     Batch(Envelope<'a>),
-    Receipts { write_key: Option<&'a RawValue> },
+    Receipts { members: Members<'a> },
 }
 
 impl<'a> Parsed<'a> {
     fn read(route: Route, body: &'a str, items: usize) -> Result<Parsed<'a>, serde_json::Error> {
-        match route {
-            // One too many is kept of none: the count tells.
-            Route::Batch => Envelope::parse(body, items).map(Parsed::Batch),
-            Route::Single(call) => {
-                write_key(body).map(|write_key| Parsed::Single { call, write_key })
-            }
-            Route::Receipts | Route::Metrics => {
-                write_key(body).map(|write_key| Parsed::Receipts { write_key })
-            }
-        }
+        Ok(match route {
+            Route::Batch => Parsed::Batch(Envelope::parse(body, items)?),
+            Route::Single(call) => Parsed::Single { call, members: Members::parse(body)? },
+            Route::Receipts | Route::Metrics => Parsed::Receipts { members: Members::parse(body)? },
+        })
     }
 
     fn write_key(&self) -> Option<&'a RawValue> {
         match self {
-            Parsed::Single { write_key, .. } | Parsed::Receipts { write_key } => *write_key,
+            Parsed::Single { members, .. } | Parsed::Receipts { members } => {
+                members.last("writeKey")
+            }
             Parsed::Batch(envelope) => envelope.write_key,
         }
     }
-}
-
-fn write_key(body: &str) -> Result<Option<&RawValue>, serde_json::Error> {
-    let members = Members::parse(body)?;
-    Ok(members.0.iter().rev().find(|(name, _)| name == "writeKey").map(|(_, raw)| *raw))
 }
 
 fn check_batch(size: usize, items: &Items, limits: &Limits) -> Result<(), Fault> {

@@ -33,18 +33,15 @@ pub(super) struct Frame<'a> {
     pub(super) fresh_id: &'a dyn Fn() -> String,
 }
 
-/// Judges one item and makes it an event. Faults and warnings don't know the item's index yet.
-pub(super) fn judge(
-    item: &str,
-    frame: &Frame,
+/// Judges one item, which consists of `members`, and makes it an event. Faults and warnings don't know the item's index yet.
+pub(super) fn judge<'a>(
+    item: &'a str,
+    members: Members<'a>,
+    frame: &Frame<'a>,
     warn: &mut dyn FnMut(WarningCode, String),
 ) -> Result<NewEvent, Fault> {
     let limits = frame.limits;
     check_json(item, limits.nesting, limits.item)?;
-    let Ok(members) = Members::parse(item) else {
-        let found = serde_json::from_str(item).map_or_else(|_| "no JSON".into(), json::describe);
-        return Err(Fault::new(Code::InvalidEvent, "", "an object", found));
-    };
     let fields = Fields::sort(members);
     let call = fields.call(frame.call)?;
     let ids = Ids::read(&fields);
@@ -61,35 +58,34 @@ pub(super) fn judge(
     let times = Times::read(&fields, frame, warn);
 
     let mut out = Vec::with_capacity(item.len() + 320);
-    out.push(b'{');
-    push_member(&mut out, "type", |out| json::push_text(out, call.name()));
-    push_member(&mut out, "messageId", |out| json::push_text(out, &message_id));
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(call.name().as_bytes());
+    out.extend_from_slice(b"\",\"messageId\":");
+    json::push_text(&mut out, &message_id);
     for (name, id) in ids.named() {
         if let Some(id) = id {
-            push_member(&mut out, name, |out| json::push_text(out, id));
+            push_name(&mut out, name);
+            json::push_text(&mut out, id);
         }
     }
-    push_member(&mut out, "timestamp", |out| json::push_text(out, &times.timestamp));
-    let raws = [("originalTimestamp", times.original), ("sentAt", times.sent)];
-    for (name, raw) in raws.into_iter().chain([("event", fields.event)]) {
-        if let Some(raw) = raw {
-            push_member(&mut out, name, |out| json::push_raw(out, raw));
-        }
-    }
-    push_member(&mut out, "receivedAt", |out| json::push_text(out, &datetime::print(frame.now)));
-    for (name, raw) in &fields.rest.0 {
-        push_member(&mut out, name, |out| json::push_raw(out, raw));
-    }
-    let integrations = fields.integrations.or(frame.integrations);
-    let raws = [
+    push_time(&mut out, "timestamp", times.timestamp);
+    push_time(&mut out, "receivedAt", frame.now);
+    let before = [
+        ("originalTimestamp", times.original),
+        ("sentAt", times.sent),
+        ("event", fields.event),
         ("properties", fields.properties),
         ("traits", fields.traits),
-        ("integrations", integrations),
+        ("integrations", fields.integrations.or(frame.integrations)),
     ];
-    for (name, raw) in raws {
+    for (name, raw) in before {
         if let Some(raw) = raw {
-            push_member(&mut out, name, |out| json::push_raw(out, raw));
+            push_name(&mut out, name);
+            json::push_raw(&mut out, raw);
         }
+    }
+    for (name, raw) in &fields.rest.0 {
+        json::push_member(&mut out, name, raw);
     }
     push_context(&mut out, fields.context.or(frame.context), frame);
     out.push(b'}');
@@ -320,7 +316,7 @@ fn id_text(raw: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 struct Times<'a> {
-    timestamp: String,
+    timestamp: Millis,
     original: Option<&'a RawValue>,
     sent: Option<&'a RawValue>,
 }
@@ -348,7 +344,7 @@ impl<'a> Times<'a> {
             (Some(client), None) => client,
             (Some(client), Some(sent)) => time::correct(frame.now, sent, client).unwrap_or(client),
         };
-        Times { timestamp: datetime::print(at), original, sent }
+        Times { timestamp: at, original, sent }
     }
 }
 
@@ -369,28 +365,38 @@ fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
-fn push_member(out: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
-    json::push_text(out, name);
-    out.push(b':');
-    value(out);
+/// `name` needs no escapes.
+fn push_name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn push_time(out: &mut Vec<u8>, name: &str, at: Millis) {
+    push_name(out, name);
+    out.push(b'"');
+    out.extend_from_slice(datetime::print(at).as_bytes());
+    out.push(b'"');
 }
 
 /// The context; a page's gets the address of its visitor, unless it brings one.
 fn push_context(out: &mut Vec<u8>, context: Option<&RawValue>, frame: &Frame) {
     let ip = frame.client_ip.filter(|_| frame.source.web);
     match (context, ip.and_then(|ip| Some((without_ip(context)?, ip)))) {
-        (_, Some((Members(members), ip))) => push_member(out, "context", |out| {
-            out.push(b'{');
+        (_, Some((Members(members), ip))) => {
+            push_name(out, "context");
+            out.extend_from_slice(b"{\"ip\":\"");
+            out.extend_from_slice(ip.to_string().as_bytes());
+            out.push(b'"');
             for (name, raw) in members {
-                push_member(out, &name, |out| json::push_raw(out, raw));
+                json::push_member(out, &name, raw);
             }
-            push_member(out, "ip", |out| json::push_text(out, &ip.to_string()));
             out.push(b'}');
-        }),
-        (Some(raw), None) => push_member(out, "context", |out| json::push_raw(out, raw)),
+        }
+        (Some(raw), None) => {
+            push_name(out, "context");
+            json::push_raw(out, raw);
+        }
         (None, None) => {}
     }
 }

@@ -22,6 +22,11 @@ impl<'a> Members<'a> {
         serde_json::from_str(json)
     }
 
+    /// The value of a key; of several the last.
+    pub(super) fn last(&self, key: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, raw)| *raw)
+    }
+
     /// Leaves of each key only its last member.
     pub(super) fn keep_last(&mut self) {
         const SMALL: usize = 32;
@@ -230,11 +235,20 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("text always makes JSON, and a Vec takes all");
 }
 
+/// Appends a further member.
+pub(super) fn push_member(out: &mut Vec<u8>, name: &str, raw: &RawValue) {
+    out.push(b',');
+    push_text(out, name);
+    out.push(b':');
+    push_raw(out, raw);
+}
+
 /// Appends a value as it was written, on one line.
 pub(super) fn push_raw(out: &mut Vec<u8>, raw: &RawValue) {
     let json = raw.get();
     // A line break inside a JSON string is always an escape: these are between tokens.
-    if !json.contains(['\n', '\r']) {
+    // Two passes over bytes are several times faster than one that looks for either of two.
+    if !json.as_bytes().contains(&b'\n') && !json.as_bytes().contains(&b'\r') {
         out.extend_from_slice(json.as_bytes());
         return;
     }
