@@ -111,6 +111,12 @@ impl Store for Handled {
     ) -> Result<Vec<HeldEvent>, Error> {
         self.inner.held_until(integration, now, limit)
     }
+    fn held_anonymous_ids(&self, integration: &str) -> Result<Vec<String>, Error> {
+        self.inner.held_anonymous_ids(integration)
+    }
+    fn linked(&self, integration: &str, anonymous_id: &str) -> Result<Option<String>, Error> {
+        self.inner.linked(integration, anonymous_id)
+    }
     fn find(&self, query: &Query) -> Result<Page, Error> {
         self.inner.find(query)
     }
