@@ -124,6 +124,11 @@ impl Server {
         &self.metrics
     }
 
+    /// Revision of the workspace that it works by.
+    pub fn revision(&self) -> u64 {
+        self.workspace.load().revision
+    }
+
     /// What its door has seen.
     pub fn door(&self) -> ingest::Snapshot {
         self.ingest.counters().snapshot()
