@@ -1,0 +1,119 @@
+//! Hold mode: events without a user id wait for one.
+
+use serde_json::{Value, json};
+
+use crate::support::heap::Heap;
+use crate::support::house::House;
+use crate::support::workspace::Workspace;
+
+const FIRST: &str = "2026-03-10T08:00:00.000Z";
+const SECOND: &str = "2026-03-10T09:00:00.000Z";
+
+async fn two_anonymous_events(house: &House) {
+    for (number, (event, at)) in [("First", FIRST), ("Second", SECOND)].into_iter().enumerate() {
+        let id = format!("anonymous-{number}");
+        let body =
+            json!({ "anonymousId": "anon-1", "event": event, "messageId": id, "timestamp": at });
+        house.client.accepted("/v1/track", &body).await;
+        house.client.outcome(&id, "held").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_events_survive_a_restart_and_go_out_in_order_under_the_linked_user() {
+    let heap = Heap::start().await;
+    let workspace = Workspace::to(&heap.address).settings(r#"anonymous = "hold""#);
+    let mut house = House::start(&workspace).await;
+    two_anonymous_events(&house).await;
+    house.client.track("ada", "Before", "message-before").await;
+    house.client.outcome("message-before", "delivered").await;
+    assert_eq!(heap.summary().events, 1);
+    house.restart().await;
+    house.client.outcome("anonymous-1", "held").await;
+
+    let link = json!({ "userId": "ada", "anonymousId": "anon-1", "event": "Link",
+        "messageId": "message-link" });
+    house.client.accepted("/v1/track", &link).await;
+    house.client.track("ada", "After", "message-after").await;
+    for id in ["anonymous-0", "anonymous-1", "message-link", "message-after"] {
+        house.client.outcome(id, "delivered").await;
+    }
+    let late = json!({ "anonymousId": "anon-1", "event": "Late", "messageId": "message-late" });
+    house.client.accepted("/v1/track", &late).await;
+    house.client.outcome("message-late", "delivered").await;
+
+    let names = heap.names("ada").await;
+    assert_eq!(names, ["Before", "First", "Second", "Link", "After", "Late"]);
+    let events = heap.list("events?identity=ada").await;
+    let times: Vec<&Value> = events.iter().skip(1).take(2).map(|e| &e["timestamp"]).collect();
+    assert_eq!(times, [FIRST, SECOND]);
+    assert_eq!(heap.summary().duplicates, 0);
+    let trace = house.client.trace("anonymous-0").await;
+    let way = trace["ways"].as_array().unwrap().iter().find(|w| w["outcome"] == "delivered");
+    assert_eq!(way.unwrap()["requestsMatch"], true, "{trace}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identify_call_links_too() {
+    let heap = Heap::start().await;
+    let workspace = Workspace::to(&heap.address).settings(r#"anonymous = "hold""#);
+    let house = House::start(&workspace).await;
+    two_anonymous_events(&house).await;
+    let link = json!({ "userId": "ada", "anonymousId": "anon-1", "messageId": "message-link",
+        "traits": { "plan": "pro" } });
+    house.client.accepted("/v1/identify", &link).await;
+    heap.events(2).await;
+    assert_eq!(heap.names("ada").await, ["First", "Second"]);
+    house.client.outcome("message-link", "delivered").await;
+    house.client.outcome("anonymous-1", "delivered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_events_of_another_visitor_stay_held() {
+    let heap = Heap::start().await;
+    let workspace = Workspace::to(&heap.address).settings(r#"anonymous = "hold""#);
+    let house = House::start(&workspace).await;
+    two_anonymous_events(&house).await;
+    let link = json!({ "userId": "bob", "anonymousId": "anon-2", "event": "Link",
+        "messageId": "message-link" });
+    house.client.accepted("/v1/track", &link).await;
+    house.client.outcome("message-link", "delivered").await;
+    house.client.outcome("anonymous-0", "held").await;
+    heap.events(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_event_whose_window_is_over_becomes_a_dead_letter() {
+    let heap = Heap::start().await;
+    let workspace =
+        Workspace::to(&heap.address).settings(r#"anonymous = "hold", holdWindow = "100ms""#);
+    let house = House::start(&workspace).await;
+    let body = json!({ "anonymousId": "anon-1", "event": "E", "messageId": "message-1" });
+    house.client.accepted("/v1/track", &body).await;
+    let expired = house.client.outcome("message-1", "expired").await;
+    assert_eq!(expired["code"], "hold_expired");
+    assert!(expired["reason"].as_str().unwrap().contains("anon-1"), "{expired}");
+    assert_eq!(heap.summary().events, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freed_event_that_meets_an_outage_is_delivered_after_a_restart_once() {
+    let heap = Heap::start().await;
+    let workspace = Workspace::to(&heap.address).settings(r#"anonymous = "hold""#);
+    let mut house = House::start(&workspace).await;
+    two_anonymous_events(&house).await;
+    heap.fault(&json!({ "kind": "status", "status": 503, "path": "/api/track" })).await;
+    let link = json!({ "userId": "ada", "anonymousId": "anon-1", "event": "Link",
+        "messageId": "message-link" });
+    house.client.accepted("/v1/track", &link).await;
+    crate::support::until("a failed try", async || {
+        (heap.answered("/api/track", 503) > 0).then_some(())
+    })
+    .await;
+    house.restart().await;
+    heap.no_faults().await;
+    heap.events(3).await;
+    assert_eq!(heap.names("ada").await, ["First", "Second", "Link"]);
+    house.client.outcome("message-link", "delivered").await;
+    assert_eq!(heap.summary().duplicates, 0);
+}
