@@ -1,5 +1,6 @@
 //! A whole server: store, door, couriers, admin API, put together and taken apart in order.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,13 +20,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, info, warn};
 
 use crate::admin::{self, Admin, AdminFile, Revisions};
 use crate::config::Config;
 use crate::courier::{Fleet, Surroundings};
 use crate::ingest::{self, Ingest, Limits, Network, SourceTable, TrustedProxies};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, spans};
 use crate::workspace::{self, Answers, Format, SourceKind, Workspace};
 
 /// A server that is listening.
@@ -275,12 +276,16 @@ async fn accept_all(
         let (ingest, router) = (ingest.clone(), router.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (ingest, router) = (ingest.clone(), router.clone());
-            async move {
-                match ingest.handle(request, peer.ip()).await {
-                    Ok(response) => Ok(response.map(Body::new)),
-                    Err(request) => router.oneshot(request.map(Body::new)).await,
-                }
-            }
+            let span = spans::call(request.method(), request.uri().path());
+            let answered = async move {
+                let response = match ingest.handle(request, peer.ip()).await {
+                    Ok(response) => response.map(Body::new),
+                    Err(request) => router.oneshot(request.map(Body::new)).await?,
+                };
+                spans::answered(&Span::current(), response.status().as_u16());
+                Ok::<_, Infallible>(response)
+            };
+            answered.instrument(span)
         });
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let watched = connections.watch(connection);

@@ -3,6 +3,7 @@
 //! This is a contract that other programs speak to. What a line asks is told by its members:
 //! `trigger`, `mapping` or `destination`, each with `event`.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
 
 use anyhow::{Context, Result};
@@ -63,7 +64,7 @@ fn answer_all(source: &str) -> Result<()> {
         if input.read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        serde_json::to_writer(&mut output, &answer(&line, source))?;
+        output.write_all(one_line(&answer(&line, source).to_json()).as_bytes())?;
         output.write_all(b"\n")?;
         // Whoever waits for an answer before the next question gets it.
         if input.buffer().is_empty() {
@@ -72,6 +73,23 @@ fn answer_all(source: &str) -> Result<()> {
     }
     output.flush()?;
     Ok(())
+}
+
+/// Escapes what some readers take for the end of a line: in JSON it stands only inside texts.
+fn one_line(json: &str) -> Cow<'_, str> {
+    let ends = ['\u{85}', '\u{2028}', '\u{2029}'];
+    if !json.contains(ends) {
+        return json.into();
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if ends.contains(&c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out.into()
 }
 
 fn answer(line: &[u8], source: &str) -> Value<'static> {

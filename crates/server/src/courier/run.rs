@@ -13,13 +13,14 @@ use heapline_store::{
     Delivery, Error, LedgerBatch, Millis, Outcome, Reader, RequestRecord, Seq, Settlement,
     StoredEvent,
 };
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
 use super::fleet::Surroundings;
 use super::hold::Holds;
 use super::ledger::Ledger;
 use super::planning::{Names, Planned, plan_event};
 use super::window::{Open, Window};
+use crate::telemetry::spans;
 use crate::workspace::Integration;
 
 /// What reaches a courier's thread.
@@ -299,7 +300,7 @@ impl Courier {
         }
         let mut waiting = 0;
         for held in freed {
-            waiting += u32::from(self.take_up_held(held, &user, event.seq, offers));
+            waiting += u32::from(self.take_up_held(held, &user, event.seq, offers)?);
         }
         match self.plan(&event, before, linked.as_deref(), &user, offers) {
             Some(open) => self.window.push_open(Open { freed: waiting, ..open }),
@@ -390,24 +391,31 @@ impl Courier {
             && entry.on_the_way < UNPARK_BELOW
             && let Some(seq) = entry.parked.pop_front()
         {
-            match self.around.store.event(seq) {
-                Ok(Some(event)) => {
-                    let open = self.plan(&event, None, None, user, &mut offers);
-                    self.window.unpark(seq, open);
-                }
-                Ok(None) => {
-                    warn!(integration = &*self.integration.id, seq, "dropped by retention unsent");
-                    self.window.unpark(seq, None);
-                }
-                Err(e) => {
-                    error!(seq, error = %e, "can't read a parked event");
-                    self.draining = Some(Instant::now());
-                    self.handle(Fact::Drain);
-                    return;
-                }
+            if let Err(e) = self.unpark_one(seq, user, &mut offers) {
+                error!(seq, error = %e, "can't read a parked event");
+                self.draining = Some(Instant::now());
+                return self.handle(Fact::Drain);
             }
         }
         self.offer(offers);
+    }
+
+    fn unpark_one(
+        &mut self,
+        seq: Seq,
+        user: &Arc<str>,
+        offers: &mut Vec<Parcel>,
+    ) -> Result<(), Error> {
+        let Some(event) = self.around.store.event(seq)? else {
+            warn!(integration = &*self.integration.id, seq, "dropped by retention unsent");
+            self.window.unpark(seq, None);
+            return Ok(());
+        };
+        let before = if seq < self.recover_below { self.known(seq)? } else { None };
+        let linked = self.holds.linked(&*self.around.store, &event)?;
+        let open = self.plan(&event, before, linked.as_deref(), user, offers);
+        self.window.unpark(seq, open);
+        Ok(())
     }
 
     // Held events
@@ -435,8 +443,9 @@ impl Courier {
         user: &Arc<str>,
         freed_by: Seq,
         offers: &mut Vec<Parcel>,
-    ) -> bool {
-        match self.plan(&event, None, Some(user), user, offers) {
+    ) -> Result<bool, Error> {
+        let before = self.known(event.seq)?;
+        Ok(match self.plan(&event, before, Some(user), user, offers) {
             Some(open) => {
                 self.holds.freed(event.seq, open, freed_by);
                 true
@@ -445,7 +454,7 @@ impl Courier {
                 self.batch.release.push((self.integration.id.clone(), event.seq));
                 false
             }
-        }
+        })
     }
 
     fn expire_held(&mut self) {
@@ -462,27 +471,49 @@ impl Courier {
             return;
         }
         for held in due {
-            let user = user_of(&held.event);
-            let planned =
-                plan_event(&self.integration, &*self.cloud, &held.event, None, at, &mut self.names);
-            let mut deliveries = planned.deliveries;
-            for delivery in &mut deliveries {
-                if matches!(delivery.outcome, Outcome::Held | Outcome::Pending) {
-                    delivery.outcome = Outcome::Expired;
-                    delivery.code = self.names.get("hold_expired");
-                    delivery.sentence =
-                        format!("No event linked the anonymous id {user:?} to a user id in time.")
-                            .into();
-                }
-            }
-            let integration = self.integration.id.clone();
-            self.batch.release.push((integration.clone(), held.event.seq));
-            let revision = self.revision;
-            self.settled(Settlement { seq: held.event.seq, integration, revision, deliveries });
+            self.expire(&held.event);
+            self.batch.release.push((self.integration.id.clone(), held.event.seq));
         }
         // Else the store would give them again.
         self.flush(true);
         self.ledger.settle();
+    }
+
+    fn expire(&mut self, event: &StoredEvent) {
+        let at = self.at();
+        let code = self.names.get("hold_expired");
+        let sentence = format!(
+            "No event linked the anonymous id {:?} to a user id in time.",
+            event.event.anonymous_id.as_deref().unwrap_or_default()
+        );
+        let expire = |settlement: &mut Settlement| {
+            let held = |delivery: &&mut Delivery| delivery.outcome == Outcome::Held;
+            for delivery in settlement.deliveries.iter_mut().filter(held) {
+                delivery.outcome = Outcome::Expired;
+                delivery.code = code.clone();
+                delivery.sentence = sentence.as_str().into();
+                delivery.at = at;
+            }
+        };
+        if let Some(open) = self.window.open(event.seq) {
+            expire(&mut open.settlement);
+            return;
+        }
+        match self.known(event.seq) {
+            Ok(Some(mut settlement)) => {
+                expire(&mut settlement);
+                self.settled(settlement);
+            }
+            // It is beyond the cursor, and is taken up again.
+            Ok(None) => {}
+            Err(e) => warn!(seq = event.seq, error = %e, "can't read what became of a held event"),
+        }
+    }
+
+    /// What the ledger knows of an event here.
+    fn known(&self, seq: Seq) -> Result<Option<Settlement>, Error> {
+        let known = self.around.store.settlements(&self.integration.id, seq, seq + 1)?;
+        Ok(known.into_values().next())
     }
 
     // Decisions
@@ -534,9 +565,12 @@ impl Courier {
             let (endpoint, name) = endpoints
                 .get(usize::from(endpoint.0))
                 .expect("a step names an endpoint of its destination");
+            let span = spans::request(&record.integration, name, items.len());
             let began = Instant::now();
-            let answer = transport.send(endpoint, endpoint.body(&items)).await;
+            let sending = transport.send(endpoint, endpoint.body(&items));
+            let answer = sending.instrument(span.clone()).await;
             let took = began.elapsed();
+            spans::answered(&span, answer.status);
             let reading = if answer.status == 0 { Reading::Retry } else { cloud.read(&answer) };
             metrics.request(
                 &record.integration,

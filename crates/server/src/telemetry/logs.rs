@@ -12,10 +12,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use super::spans;
 use crate::config::{LogFormat, Telemetry};
-
-/// Target of the spans that go to the collector, and to nobody else: without one they cost nothing.
-pub const SPANS: &str = "heapline::trace";
 
 /// Keeps logging and traces going until it is dropped.
 #[must_use = "dropping it ends the traces"]
@@ -52,7 +50,7 @@ pub fn start(settings: &Telemetry) -> Result<Logging> {
     };
     let spans = traces.as_ref().map(|traces| {
         let tracer = traces.tracer("heapline");
-        let only = Targets::new().with_target(SPANS, tracing::Level::TRACE);
+        let only = Targets::new().with_target(spans::TARGET, tracing::Level::TRACE);
         tracing_opentelemetry::layer().with_tracer(tracer).with_filter(only)
     });
     tracing_subscriber::registry()

@@ -2,5 +2,6 @@
 
 pub mod logs;
 pub mod metrics;
+pub(crate) mod spans;
 
 pub use metrics::Metrics;
