@@ -4,11 +4,13 @@
 //! the decisions out, and writes what became of it to the ledger. What is decided is pure
 //! (`heapline_action::pipeline`, `heapline_delivery::Lane`); here is only the doing.
 
+mod carrying;
 mod fleet;
 mod hold;
 mod ledger;
 mod planning;
 mod run;
+mod taking;
 mod window;
 
 pub use fleet::{Fleet, Surroundings};

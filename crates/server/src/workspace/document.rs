@@ -11,6 +11,9 @@ use serde::Deserialize;
 use super::read::{Members, describe};
 use super::{Answers, Integration, Secret, Source, SourceKind, Workspace};
 
+/// Most actions of one integration.
+pub const MAX_ACTIONS: usize = 256;
+
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -201,6 +204,10 @@ fn integration(
             Vec::new()
         }
     };
+    if actions.len() > MAX_ACTIONS {
+        let found = actions.len();
+        members.fault("actions", format!("expected at most {MAX_ACTIONS}, found {found}"));
+    }
     for (at, action) in actions.iter().enumerate() {
         let path = members.path(&format!("actions[{at}].trigger"));
         let found = action.trigger.warnings().iter().map(ToString::to_string);

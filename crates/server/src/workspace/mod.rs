@@ -13,7 +13,7 @@ use heapline_action::destination::{Configured, Destination, Fault};
 use heapline_action::pipeline::Action;
 use heapline_action::value::Object;
 
-pub use document::{Format, parse};
+pub use document::{Format, MAX_ACTIONS, parse};
 
 /// A whole configuration at one revision.
 #[derive(Clone)]

@@ -1,0 +1,317 @@
+//! Reading the journal: each event is planned, and what it sends is offered to the lane.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use heapline_delivery::{Fact, Parcel};
+use heapline_store::{Delivery, Error, Outcome, Seq, Settlement, StoredEvent};
+use tracing::{error, warn};
+
+use super::planning::{Planned, plan_event};
+use super::run::{ACTIONS, Courier};
+use super::window::Open;
+
+/// Events read and planned at a time, between two looks at the messages.
+const CHUNK: usize = 256;
+
+/// A user with so many parcels on the way has further events parked, so that he doesn't fill the
+/// memory that others need.
+const PARK_ABOVE: u32 = 2000;
+
+/// A parked user's events are taken up again once he has so few parcels on the way.
+pub(super) const UNPARK_BELOW: u32 = 1000;
+
+impl Courier {
+    pub(super) fn has_room(&self) -> bool {
+        let load = self.lane.load();
+        load.parcels < self.around.max_events
+            && load.bytes < self.around.max_bytes
+            && self.window.unsettled() < self.around.max_events.saturating_mul(16)
+    }
+
+    pub(super) fn refill(&mut self) -> Result<(), Error> {
+        if self.read_all || !self.has_room() {
+            return Ok(());
+        }
+        let events = self.reader.next(CHUNK, 1 << 20)?;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            self.read_all = true;
+            return Ok(());
+        };
+        if first.seq > self.window.end() {
+            let (from, to) = (self.window.end(), first.seq);
+            warn!(integration = &*self.integration.id, from, to, "retention dropped events unsent");
+            self.window.skip_to(first.seq);
+        }
+        let mut known = if first.seq < self.recover_below {
+            self.around.store.settlements(&self.integration.id, first.seq, last.seq + 1)?
+        } else {
+            Default::default()
+        };
+        let mut offers = Vec::with_capacity(events.len());
+        for event in events {
+            let before = known.remove(&event.seq);
+            self.take_up(event, before, &mut offers)?;
+        }
+        self.offer(offers);
+        Ok(())
+    }
+
+    fn offer(&mut self, offers: Vec<Parcel>) {
+        if !offers.is_empty() {
+            self.handle(Fact::Offer(offers));
+        }
+    }
+
+    /// Takes up the next event of the journal.
+    fn take_up(
+        &mut self,
+        event: StoredEvent,
+        before: Option<Settlement>,
+        offers: &mut Vec<Parcel>,
+    ) -> Result<(), Error> {
+        let settled = before.as_ref().is_some_and(Settlement::is_final);
+        if !self.integration.takes(&event.event.source) {
+            self.window.push_done();
+            return Ok(());
+        }
+        if settled {
+            self.window.push_done();
+            return Ok(());
+        }
+        let linked = self.holds.linked(&*self.around.store, &event)?;
+        let user = linked.clone().unwrap_or_else(|| user_of(&event));
+        let freed = self.freed_by(&event)?;
+        let busy = self.users.get(&*user);
+        if busy.is_some_and(|u| u.on_the_way >= PARK_ABOVE || !u.parked.is_empty())
+            && freed.is_empty()
+        {
+            self.window.push_parked(event.event.received_at);
+            self.users.entry(user).or_default().parked.push_back(event.seq);
+            return Ok(());
+        }
+        let mut waiting = 0;
+        for held in freed {
+            waiting += u32::from(self.take_up_held(held, &user, event.seq, offers)?);
+        }
+        match self.plan(&event, before, linked.as_deref(), &user, offers) {
+            Some(open) => self.window.push_open(Open { freed: waiting, ..open }),
+            None if waiting > 0 => {
+                let settlement = self.empty_settlement(event.seq);
+                let received_at = event.event.received_at;
+                let open = Open { settlement, deliveries: 0, freed: waiting, received_at };
+                self.window.push_open(open);
+            }
+            None => self.window.push_done(),
+        }
+        Ok(())
+    }
+
+    /// Plans one event; what is decided at once is written, what is to be sent goes to `offers`.
+    /// `None` if nothing of it stays open.
+    fn plan(
+        &mut self,
+        event: &StoredEvent,
+        before: Option<Settlement>,
+        linked: Option<&str>,
+        user: &Arc<str>,
+        offers: &mut Vec<Parcel>,
+    ) -> Option<Open> {
+        let at = self.at();
+        let planned =
+            plan_event(&self.integration, &*self.cloud, event, linked, at, &mut self.names);
+        let Planned { mut deliveries, steps, waits_for } = planned;
+        if let Some(anonymous_id) = waits_for {
+            let held = self.holds.hold(event, &anonymous_id, at);
+            self.batch.hold.push(held);
+        }
+        let before = before.map(|s| s.deliveries).unwrap_or_default();
+        let mut open = 0;
+        for (index, steps) in steps {
+            let Some(delivery) = deliveries.get_mut(index) else { continue };
+            let earlier = before.iter().find(|d| d.action == delivery.action);
+            if let Some(earlier) = earlier {
+                delivery.requests.clone_from(&earlier.requests);
+                delivery.steps_done = earlier.steps_done;
+                if !matches!(earlier.outcome, Outcome::Pending | Outcome::Held) {
+                    delivery.clone_from(earlier);
+                    continue;
+                }
+            }
+            open += 1;
+            let id = event.seq * ACTIONS + index as u64;
+            self.parcels.insert(id, user.clone());
+            self.users.entry(user.clone()).or_default().on_the_way += 1;
+            offers.push(Parcel {
+                id,
+                user: user.clone(),
+                failing_since_ms: self.failing_since(&delivery.requests),
+                done: delivery.steps_done,
+                steps,
+            });
+        }
+        let settlement = Settlement {
+            seq: event.seq,
+            integration: self.integration.id.clone(),
+            revision: self.revision,
+            deliveries,
+        };
+        if open == 0 {
+            self.settled(settlement);
+            return None;
+        }
+        let received_at = event.event.received_at;
+        Some(Open { settlement, deliveries: open, freed: 0, received_at })
+    }
+
+    /// When a delivery that was tried before a restart was first tried, in milliseconds.
+    fn failing_since(&self, requests: &[u64]) -> Option<u64> {
+        let first = requests.first()?;
+        let records = self.around.store.requests(&[*first]).ok()?;
+        u64::try_from(records.first()?.at).ok()
+    }
+
+    fn empty_settlement(&self, seq: Seq) -> Settlement {
+        let integration = self.integration.id.clone();
+        Settlement { seq, integration, revision: self.revision, deliveries: Vec::new() }
+    }
+
+    /// Takes up parked events of a user who has room again.
+    pub(super) fn unpark(&mut self, user: &Arc<str>) {
+        let mut offers = Vec::new();
+        while let Some(entry) = self.users.get_mut(user)
+            && entry.on_the_way < UNPARK_BELOW
+            && let Some(seq) = entry.parked.pop_front()
+        {
+            if let Err(e) = self.unpark_one(seq, user, &mut offers) {
+                error!(seq, error = %e, "can't read a parked event");
+                self.draining = Some(Instant::now());
+                return self.handle(Fact::Drain);
+            }
+        }
+        self.offer(offers);
+    }
+
+    fn unpark_one(
+        &mut self,
+        seq: Seq,
+        user: &Arc<str>,
+        offers: &mut Vec<Parcel>,
+    ) -> Result<(), Error> {
+        let Some(event) = self.around.store.event(seq)? else {
+            warn!(integration = &*self.integration.id, seq, "dropped by retention unsent");
+            self.window.unpark(seq, None);
+            return Ok(());
+        };
+        let before = if seq < self.recover_below { self.known(seq)? } else { None };
+        let linked = self.holds.linked(&*self.around.store, &event)?;
+        let open = self.plan(&event, before, linked.as_deref(), user, offers);
+        self.window.unpark(seq, open);
+        Ok(())
+    }
+
+    // Held events
+
+    /// Held events that `event` links to a user id, oldest first.
+    fn freed_by(&mut self, event: &StoredEvent) -> Result<Vec<StoredEvent>, Error> {
+        let at = self.at();
+        let Some((link, waits)) = self.holds.link(event, at) else { return Ok(Vec::new()) };
+        let anonymous_id = link.anonymous_id.clone();
+        self.batch.links.push(link);
+        if !waits {
+            return Ok(Vec::new());
+        }
+        // What was held a moment ago may still be on its way to the store.
+        self.flush(true);
+        self.ledger.settle();
+        let held = self.around.store.held(&self.integration.id, &anonymous_id)?;
+        Ok(held.into_iter().map(|held| held.event).collect())
+    }
+
+    /// True if the held event is on its way now; false if it was settled at once.
+    fn take_up_held(
+        &mut self,
+        event: StoredEvent,
+        user: &Arc<str>,
+        freed_by: Seq,
+        offers: &mut Vec<Parcel>,
+    ) -> Result<bool, Error> {
+        let before = self.known(event.seq)?;
+        Ok(match self.plan(&event, before, Some(user), user, offers) {
+            Some(open) => {
+                self.holds.freed(event.seq, open, freed_by);
+                true
+            }
+            None => {
+                self.batch.release.push((self.integration.id.clone(), event.seq));
+                false
+            }
+        })
+    }
+
+    pub(super) fn expire_held(&mut self) {
+        let at = self.at();
+        let due = self.holds.due(&*self.around.store, at);
+        let due = match due {
+            Ok(due) => due,
+            Err(e) => {
+                warn!(error = %e, "can't look for held events whose time is up");
+                return;
+            }
+        };
+        if due.is_empty() {
+            return;
+        }
+        for held in due {
+            self.expire(&held.event);
+            self.batch.release.push((self.integration.id.clone(), held.event.seq));
+        }
+        // Else the store would give them again.
+        self.flush(true);
+        self.ledger.settle();
+    }
+
+    fn expire(&mut self, event: &StoredEvent) {
+        let at = self.at();
+        let code = self.names.get("hold_expired");
+        let sentence = format!(
+            "No event linked the anonymous id {:?} to a user id in time.",
+            event.event.anonymous_id.as_deref().unwrap_or_default()
+        );
+        let expire = |settlement: &mut Settlement| {
+            let held = |delivery: &&mut Delivery| delivery.outcome == Outcome::Held;
+            for delivery in settlement.deliveries.iter_mut().filter(held) {
+                delivery.outcome = Outcome::Expired;
+                delivery.code = code.clone();
+                delivery.sentence = sentence.as_str().into();
+                delivery.at = at;
+            }
+        };
+        if let Some(open) = self.window.open(event.seq) {
+            expire(&mut open.settlement);
+            return;
+        }
+        match self.known(event.seq) {
+            Ok(Some(mut settlement)) => {
+                expire(&mut settlement);
+                self.settled(settlement);
+            }
+            // It is beyond the cursor, and is taken up again.
+            Ok(None) => {}
+            Err(e) => warn!(seq = event.seq, error = %e, "can't read what became of a held event"),
+        }
+    }
+
+    /// What the ledger knows of an event here.
+    fn known(&self, seq: Seq) -> Result<Option<Settlement>, Error> {
+        let known = self.around.store.settlements(&self.integration.id, seq, seq + 1)?;
+        Ok(known.into_values().next())
+    }
+}
+
+/// The ordering key: the user id, else the anonymous id, else the event itself.
+fn user_of(event: &StoredEvent) -> Arc<str> {
+    let event = &event.event;
+    let id = event.user_id.as_deref().or(event.anonymous_id.as_deref());
+    id.unwrap_or(&event.message_id).into()
+}
