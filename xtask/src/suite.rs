@@ -19,9 +19,15 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
 pub(crate) fn test() -> Result<()> {
     let root = root();
     setup::all()?;
+    setup::chromium()?;
     run_in(&root, "cargo fmt --all --check")?;
     run_in(&root, "cargo clippy --workspace --all-targets --locked --quiet -- -D warnings")?;
-    run_in(&root, "cargo test --workspace --locked --quiet")
+    run_in(&root, "cargo test --workspace --locked --quiet")?;
+    let plugin = root.join("destinations/heap_web/plugin");
+    for script in ["check", "build", "test"] {
+        run_in(&plugin, &format!("npm run --silent {script}"))?;
+    }
+    run_in(&plugin.join("browser"), "npm test --silent")
 }
 
 /// The benchmarks of docs/benchmarks.md.

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod doctor;
 mod eval;
 mod events;
 mod explain;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::Args),
     /// Find events and see what became of them
     Events(Box<events::Args>),
+    /// Look whether a data directory is sound, and mend it
+    Doctor(doctor::Args),
 }
 
 /// How a command ended, beside failing.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Events(args) => events::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     match ended {
         Ok(End::Done) => ExitCode::SUCCESS,
