@@ -1,4 +1,5 @@
 //! The rules of ARCHITECTURE.md and CONTRIBUTING.md that a compiler doesn't check.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
