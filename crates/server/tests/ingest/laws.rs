@@ -67,7 +67,7 @@ fn json() -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 40, 8, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5)
-                .prop_map(|items| format!("[{}]", items.join(" , "))),
+                .prop_map(|items| format!("[{}]", items.join("\r, "))),
             object(inner, 0..8),
         ]
     })
@@ -104,7 +104,7 @@ fn assert_stored_well(decoded: &Decoded) {
     assert_eq!(decoded.faults.len(), decoded.rejected.len());
     for event in &decoded.events {
         let text = std::str::from_utf8(&event.json).unwrap();
-        assert!(!text.contains('\n'), "{text}");
+        assert!(!text.contains(['\n', '\r']), "{text}");
         let value = Value::parse(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         let member = |name| value.get(name).and_then(Value::as_text);
         assert_eq!(member("messageId"), Some(&*event.message_id));

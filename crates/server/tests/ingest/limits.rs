@@ -138,8 +138,10 @@ async fn a_shared_context_does_not_multiply_without_bound() {
 #[tokio::test]
 async fn a_gzip_bomb_is_stopped_while_unpacking() {
     let door = Door::new();
-    let bomb = gzip(&vec![b' '; 64 << 20]);
+    let mut bomb = gzip(&vec![b' '; 64 << 20]);
     assert!(bomb.len() < 100_000);
+    // Whoever unpacks to the end finds it broken there.
+    bomb.truncate(bomb.len() - 100);
     for path in ["/v1/track", "/v1/batch"] {
         let request = http::Request::post(path)
             .header("content-encoding", "gzip")
