@@ -30,7 +30,11 @@ pub(crate) fn chromium() -> Result<()> {
 
 fn node_packages(folder: &Path) -> Result<()> {
     once(folder, "package-lock.json", &folder.join("node_modules"), || {
-        run_in(folder, "npm ci --no-audit --no-fund --ignore-scripts --loglevel=error")
+        // Not `npm ci`: it wants entries in the lock file for platforms that a registry may lack.
+        run_in(
+            folder,
+            "npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error",
+        )
     })
 }
 

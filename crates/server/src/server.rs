@@ -165,6 +165,8 @@ fn open_store(config: &Config, data: &Path, metrics: &Arc<Metrics>) -> Result<Ar
         retention_bytes: config.journal.max_size.as_u64(),
         dedup_window: millis(config.door.dedup_window),
         rejected_items: config.door.keep_refused,
+        // So an append never blocks: each request in progress has its place in the queue.
+        queue: config.server.max_requests,
         segment_bytes: u32::try_from(config.journal.segment_size.as_u64())
             .context("journal.segmentSize: expected less than 4 GiB")?,
         observer: Some(Arc::new(move |commit: Commit| {
