@@ -78,7 +78,6 @@ fn the_page_is_given_an_action_with_its_tree_and_form() {
         id: "identify".to_owned(),
         name: "Identify User".to_owned(),
         action_type: 1,
-        ordinal: 0,
         enabled: true,
         trigger: Trigger::parse("type = 'identify'").unwrap(),
         trigger_text: "type = 'identify'".to_owned(),
