@@ -1,8 +1,13 @@
 //! The whole of Heapline against a local Heap: server, couriers, ledger, command line.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod commands;
 mod delivery;
+mod eval;
+mod full_disk;
 mod hold;
+mod kill;
+mod operate;
 mod retry;
 #[path = "../support/mod.rs"]
 mod support;

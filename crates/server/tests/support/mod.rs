@@ -1,12 +1,9 @@
 //! A whole Heapline with a local Heap, for tests: in the test's process, or the real binary.
 
-#[allow(dead_code, reason = "soon")]
 pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod heap;
 pub(crate) mod house;
-#[allow(dead_code, reason = "soon")]
-pub(crate) mod proxy;
 pub(crate) mod workspace;
 
 use std::time::{Duration, Instant};
