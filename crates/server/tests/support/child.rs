@@ -62,6 +62,10 @@ impl ServerProcess {
         server
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn client(&self, data: &Path) -> Client {
         Client::new(self.address, data)
     }

@@ -4,6 +4,7 @@ pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod heap;
 pub(crate) mod house;
+pub(crate) mod proxy;
 pub(crate) mod workspace;
 
 use std::time::{Duration, Instant};
