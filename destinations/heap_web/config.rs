@@ -110,7 +110,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         key: "receipts",
         label: "Receipts",
         help: "Share of the events whose fate the page reports to the server, from 0 to 1. \
-               Failures are always reported.",
+               Failures are always reported; 0: nothing is, unless the server fallback is on.",
         kind: SettingKind::Fraction,
         required: false,
         default: Some("0.05"),
@@ -157,7 +157,7 @@ pub(super) struct Config {
     pub(super) numbers_stay: bool,
     reset_on_logout: bool,
     pub(super) refused_identities: Vec<String>,
-    receipt_rate: f64,
+    pub(super) receipt_rate: f64,
     pub(super) fallback: bool,
     pub(super) consent_categories: Vec<String>,
 }

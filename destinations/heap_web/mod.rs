@@ -100,6 +100,10 @@ impl Web for Config {
         page
     }
 
+    fn reports(&self) -> bool {
+        self.receipt_rate > 0.0 || self.fallback
+    }
+
     fn fallback(&self) -> bool {
         self.fallback
     }

@@ -1,4 +1,5 @@
-//! Installs what the project needs beside Rust: Node and Python packages, and Chromium.
+//! Installs what the project needs beside Rust: Node and Python packages, and Chromium; makes the
+//! files for pages.
 //!
 //! Everything is pinned by a lock file in the folder that needs it. A folder whose lock file hasn't
 //! changed since the last set-up is left alone.
@@ -10,6 +11,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{has, root, run_in};
 
+const PLUGIN: &str = "destinations/heap_web/plugin";
+const WEB_CLIENTS: &str = "crates/server/web-clients";
+
 /// Sets up all that `demo` and `test` need.
 pub(crate) fn all() -> Result<()> {
     system_package("node", "nodejs")?;
@@ -20,11 +24,30 @@ pub(crate) fn all() -> Result<()> {
     for folder in folders_with("requirements.txt")? {
         python_packages(&folder)?;
     }
+    build_web_assets()?;
+    chromium()
+}
+
+/// Makes the files that the server hands to pages, and installs what that takes. They are built
+/// into the program, so this comes before the build.
+pub(crate) fn web_assets() -> Result<()> {
+    system_package("node", "nodejs")?;
+    system_package("npm", "npm")?;
+    for folder in [PLUGIN, WEB_CLIENTS] {
+        node_packages(&root().join(folder))?;
+    }
+    build_web_assets()
+}
+
+fn build_web_assets() -> Result<()> {
+    for folder in [PLUGIN, WEB_CLIENTS] {
+        run_in(&root().join(folder), "npm run --silent build")?;
+    }
     Ok(())
 }
 
 /// Installs Debian's Chromium where there is none: the browser tests drive it.
-pub(crate) fn chromium() -> Result<()> {
+fn chromium() -> Result<()> {
     system_package("chromium", "chromium")
 }
 

@@ -8,6 +8,9 @@ use crate::shell::{command, root, run_in};
 /// Everything at once on an empty data directory, in release.
 pub(crate) fn demo(args: &[String]) -> Result<()> {
     let root = root();
+    if let Err(e) = setup::web_assets() {
+        eprintln!("\nWithout the files for pages, since they can't be made: {e:#}");
+    }
     run_in(&root, "cargo build --release --quiet --package heapline-server")?;
     let mut demo = command("target/release/heapline demo");
     demo.args(args);
@@ -19,7 +22,6 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
 pub(crate) fn test() -> Result<()> {
     let root = root();
     setup::all()?;
-    setup::chromium()?;
     run_in(&root, "cargo fmt --all --check")?;
     run_in(&root, "cargo clippy --workspace --all-targets --locked --quiet -- -D warnings")?;
     run_in(&root, "cargo test --workspace --locked --quiet")?;

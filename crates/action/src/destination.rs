@@ -271,6 +271,11 @@ pub trait Web: Send + Sync {
     /// One action as the page's plugin is given it.
     fn page_action(&self, action: &Action) -> Object<'static>;
 
+    /// True if the page is to tell the server what became of events.
+    fn reports(&self) -> bool {
+        true
+    }
+
     /// True if the server is to deliver what the page reports that it couldn't.
     fn fallback(&self) -> bool {
         false

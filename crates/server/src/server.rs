@@ -1,6 +1,5 @@
 //! A whole server: store, door, couriers, admin API, put together and taken apart in order.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,31 +7,27 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::body::Body;
 use heapline_store::embedded::Embedded;
 use heapline_store::{Commit, Millis, Settings, Store};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tower::ServiceExt;
-use tracing::{Instrument, Span, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, AdminFile, Revisions};
 use crate::config::Config;
 use crate::courier::{Fleet, Surroundings};
+use crate::front::Front;
 use crate::ingest::{self, Ingest, Limits, Network, SourceTable, TrustedProxies};
-use crate::telemetry::{Metrics, spans};
+use crate::telemetry::Metrics;
+use crate::web::{PublicAddress, Web};
 use crate::workspace::{self, Answers, Format, SourceKind, Workspace};
 
 /// A server that is listening.
 pub struct Server {
     address: SocketAddr,
     ingest: Arc<Ingest>,
+    web: Arc<Web>,
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
     workspace: Arc<ArcSwap<Workspace>>,
@@ -40,6 +35,9 @@ pub struct Server {
     stop_within: Duration,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    /// True ends the listening.
+    end: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
 }
 
 /// How often a workspace file is looked at, and retention is applied.
@@ -56,13 +54,21 @@ impl Server {
         listener: TcpListener,
     ) -> Result<Server> {
         let address = listener.local_addr()?;
+        let public = PublicAddress::read(&config.server.public_address, address)?;
+        let web = Arc::new(Web::open(public, data)?);
+        let front = Arc::new(Front::new(web.clone()));
+        let (end, ending) = watch::channel(false);
+        let accepting = tokio::spawn(front.clone().accept_all(listener, ending));
+
         let metrics = Arc::new(Metrics::new());
         let store = open_store(config, data, &metrics)?;
+        web.record_in(store.clone());
         let revision = match &workspace_file {
             Some(file) => read_workspace(&*store, file)?,
             None => stored_workspace(&*store)?,
         };
         tell(&revision);
+        web.set_workspace(&revision);
         let workspace = Arc::new(ArcSwap::from_pointee(revision));
         let ingest = Arc::new(open_door(config, store.clone())?);
         ingest.set_sources(source_table(&workspace.load()));
@@ -83,11 +89,12 @@ impl Server {
             token: admin_file.token,
             revisions: Revisions::default(),
         });
-        let router = admin::router(admin);
+        front.open(ingest.clone(), admin::router(admin));
         let (stop, stopping) = watch::channel(false);
         let mut server = Server {
             address,
             ingest,
+            web,
             store,
             fleet,
             workspace,
@@ -95,9 +102,9 @@ impl Server {
             stop_within: config.server.stop_within,
             stop,
             tasks: Vec::new(),
+            end,
+            accepting,
         };
-        let accept = accept_all(listener, server.ingest.clone(), router, stopping.clone());
-        server.tasks.push(tokio::spawn(accept));
         server.tasks.push(tokio::spawn(retain_all(server.store.clone(), stopping.clone())));
         if let Some(file) = workspace_file {
             let follow = Follow {
@@ -105,6 +112,7 @@ impl Server {
                 store: server.store.clone(),
                 fleet: server.fleet.clone(),
                 ingest: server.ingest.clone(),
+                web: server.web.clone(),
                 workspace: server.workspace.clone(),
                 within: server.stop_within,
             };
@@ -136,14 +144,15 @@ impl Server {
     }
 
     /// Stops: no new intake, requests in flight are answered, deliveries in flight settle or stay
-    /// in the journal. Takes little more than the time set for it.
+    /// in the journal. Pages get their settings to the end. Takes little more than the time set for
+    /// it.
     pub async fn stop(self) -> Result<()> {
         info!("stopping");
         self.ingest.close();
         self.stop.send(true).ok();
         for task in self.tasks {
             if tokio::time::timeout(self.stop_within, task).await.is_err() {
-                warn!("some clients' requests were cut off");
+                warn!("some of the server's own work was cut off");
             }
         }
         let within = self.stop_within;
@@ -153,6 +162,10 @@ impl Server {
             store.close()
         })
         .await??;
+        self.end.send(true).ok();
+        if tokio::time::timeout(within, self.accepting).await.is_err() {
+            warn!("some clients' requests were cut off");
+        }
         info!("stopped");
         Ok(())
     }
@@ -250,56 +263,6 @@ fn stored_workspace(store: &dyn Store) -> Result<Workspace> {
     })
 }
 
-async fn accept_all(
-    listener: TcpListener,
-    ingest: Arc<Ingest>,
-    router: Router,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let connections = GracefulShutdown::new();
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stop| *stop) => break,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(e) => {
-                // Out of file descriptors, most likely: let some connections end.
-                warn!(error = %e, "can't accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        // Without it small answers wait for the client's acknowledgement.
-        stream.set_nodelay(true).ok();
-        let (ingest, router) = (ingest.clone(), router.clone());
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (ingest, router) = (ingest.clone(), router.clone());
-            let span = spans::call(request.method(), request.uri().path());
-            let answered = async move {
-                let response = match ingest.handle(request, peer.ip()).await {
-                    Ok(response) => response.map(Body::new),
-                    Err(request) => router.oneshot(request.map(Body::new)).await?,
-                };
-                spans::answered(&Span::current(), response.status().as_u16());
-                Ok::<_, Infallible>(response)
-            };
-            answered.instrument(span)
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let watched = connections.watch(connection);
-        tokio::spawn(async move {
-            // A client that breaks off is the client's affair.
-            watched.await.ok();
-        });
-    }
-    drop(listener);
-    connections.shutdown().await;
-}
-
 async fn retain_all(store: Arc<dyn Store>, mut stopping: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(RETAIN);
     loop {
@@ -328,6 +291,7 @@ struct Follow {
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
     ingest: Arc<Ingest>,
+    web: Arc<Web>,
     workspace: Arc<ArcSwap<Workspace>>,
     within: Duration,
 }
@@ -367,6 +331,7 @@ impl Follow {
         tell(&workspace);
         let revision = workspace.revision;
         self.ingest.set_sources(source_table(&workspace));
+        self.web.set_workspace(&workspace);
         self.fleet.apply(&workspace, self.within)?;
         self.workspace.store(Arc::new(workspace));
         Ok(revision)

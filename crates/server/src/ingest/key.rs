@@ -46,7 +46,7 @@ pub(super) fn missing() -> Fault {
 }
 
 /// A key that no source has. Never shows it.
-pub(super) fn unknown(key: &str) -> Fault {
+pub fn unknown(key: &str) -> Fault {
     let expected = "a write key of one of this server's sources (check that it is complete, and that \
                     it belongs to this server and not to another region or environment)";
     let found = match key.split('_').nth(1) {

@@ -26,6 +26,7 @@ pub use client_ip::{Network, TrustedProxies};
 pub use counters::{Counters, Snapshot};
 pub use decode::{Decoded, Request, Warning, WarningCode, decode};
 pub use edge::Ingest;
+pub use key::unknown as unknown_key;
 pub use limits::Limits;
 pub use route::{Call, Route};
 pub use side::Receipts;
