@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     AppendDone, Appended, Error, Extent, Found, HeldEvent, LedgerBatch, Millis, NewEvent, Page,
-    Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Store,
-    StoredEvent,
+    PageReport, PageResult, PageSummary, Query, Reader, Rejected, RequestRecord, Retained,
+    Revision, Seq, Settings, Settlement, Store, StoredEvent,
 };
 
 /// See the [module](self). Clones are the same store.
@@ -34,6 +34,7 @@ struct State {
     held: BTreeMap<Place, HeldEvent>,
     links: BTreeMap<(Arc<str>, Box<str>), Box<str>>,
     rejected: VecDeque<Rejected>,
+    reports: VecDeque<PageReport>,
     revisions: Vec<Revision>,
     closed: bool,
 }
@@ -270,6 +271,49 @@ impl Store for Memory {
         Ok(state.rejected.iter().rev().filter(of_source).take(limit).cloned().collect())
     }
 
+    fn report(&self, reports: Vec<PageReport>) {
+        let mut state = self.state();
+        state.reports.extend(reports);
+        let mut bytes: usize = state.reports.iter().map(PageReport::bytes).sum();
+        while state.reports.len() > self.settings.report_items || bytes > self.settings.report_bytes
+        {
+            match state.reports.pop_front() {
+                Some(oldest) => bytes -= oldest.bytes(),
+                None => break,
+            }
+        }
+    }
+
+    fn page_reports(&self, source: &str, message_id: &str) -> Result<Vec<PageReport>, Error> {
+        let is_of_event = |report: &&PageReport| {
+            *report.source == *source && *report.message_id == *message_id && !report.is_of_page()
+        };
+        Ok(self.state().reports.iter().filter(is_of_event).cloned().collect())
+    }
+
+    fn page_summary(
+        &self,
+        integration: &str,
+        since: Millis,
+        failures: usize,
+    ) -> Result<PageSummary, Error> {
+        let mut summary = PageSummary::default();
+        let state = self.state();
+        let reports = state.reports.iter().rev();
+        for report in reports.filter(|r| *r.integration == *integration && r.at >= since) {
+            let PageReport { browser, result, reason, .. } = report.clone();
+            *if report.is_of_page() {
+                summary.pages.entry((browser, result, reason)).or_default()
+            } else {
+                summary.events.entry((result, reason)).or_default()
+            } += 1;
+            if result == PageResult::Failed && summary.failures.len() < failures {
+                summary.failures.push(report.clone());
+            }
+        }
+        Ok(summary)
+    }
+
     fn save_revision(
         &self,
         expected: u64,
@@ -312,8 +356,9 @@ impl Store for Memory {
             state.events.pop_front();
             state.dropped += 1;
         }
-        let (kept, State { settlements, held, seen, .. }) = (state.first(), &mut *state);
+        let (kept, State { settlements, held, seen, reports, .. }) = (state.first(), &mut *state);
         settlements.retain(|place, _| place.1 >= kept || held.contains_key(place));
+        reports.retain(|report| report.at >= now.saturating_sub(self.settings.retention));
         seen.retain(|_, (seq, _)| *seq >= kept);
         Ok(Retained::new(first, kept, &state.cursors))
     }

@@ -32,6 +32,10 @@ pub struct Settings {
     pub rejected_items: usize,
     /// Rejected input that is kept, in bytes of text. Default: 32 MB.
     pub rejected_bytes: usize,
+    /// Reports of pages that are kept, in items. Default: 500,000.
+    pub report_items: usize,
+    /// Reports of pages that are kept, in bytes of text. Default: 64 MB.
+    pub report_bytes: usize,
     /// Size of a segment of the journal. Retention drops whole segments. Default: 64 MiB.
     pub segment_bytes: u32,
     /// Appends that may wait for the journal before [`append`](crate::Store::append) blocks.
@@ -53,6 +57,8 @@ impl Default for Settings {
             dedup_window: 24 * 3_600_000,
             rejected_items: 10_000,
             rejected_bytes: 32_000_000,
+            report_items: 500_000,
+            report_bytes: 64_000_000,
             segment_bytes: 64 << 20,
             queue: 1_024,
             ledger_span: 1 << 20,
@@ -70,6 +76,8 @@ impl fmt::Debug for Settings {
             .field("dedup_window", &self.dedup_window)
             .field("rejected_items", &self.rejected_items)
             .field("rejected_bytes", &self.rejected_bytes)
+            .field("report_items", &self.report_items)
+            .field("report_bytes", &self.report_bytes)
             .field("segment_bytes", &self.segment_bytes)
             .field("queue", &self.queue)
             .field("ledger_span", &self.ledger_span)

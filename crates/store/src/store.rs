@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, Query, Rejected,
-    RequestRecord, Retained, Revision, Seq, Settlement, StoredEvent,
+    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, PageReport,
+    PageSummary, Query, Rejected, RequestRecord, Retained, Revision, Seq, Settlement, StoredEvent,
 };
 
 /// Reads the journal in order. Sees only durable events.
@@ -79,6 +79,21 @@ pub trait Store: Send + Sync {
 
     /// The latest rejected input, newest first, of one source or of all.
     fn rejected(&self, source: Option<&str>, limit: usize) -> Result<Vec<Rejected>, Error>;
+
+    /// Keeps what pages reported, dropping the oldest beyond the bounds of the settings. Batched; may
+    /// be lost in a crash.
+    fn report(&self, reports: Vec<PageReport>);
+
+    /// What pages reported of one event, oldest first.
+    fn page_reports(&self, source: &str, message_id: &str) -> Result<Vec<PageReport>, Error>;
+
+    /// What pages with `integration` reported at or after `since`, with the latest `failures`.
+    fn page_summary(
+        &self,
+        integration: &str,
+        since: Millis,
+        failures: usize,
+    ) -> Result<PageSummary, Error>;
 
     /// Saves a workspace document as the revision after `expected` (0: the first). A conflict is
     /// [`Error::Conflict`] with the current number.

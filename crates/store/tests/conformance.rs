@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use common::*;
 use heapline_store::{
     Appended::{Duplicate, Stored},
-    Embedded, Error, Extent, LedgerBatch, NewEvent, Outcome, Query, Revision, Settings, Store,
+    Embedded, Error, Extent, LedgerBatch, NewEvent, Outcome, PageReport, PageResult, PageSummary,
+    Query, Revision, Settings, Store,
 };
 
 #[test]
@@ -425,6 +426,73 @@ fn retention_keeps_to_the_bytes_allowed() {
 }
 
 #[test]
+fn reports_of_pages_are_found_by_event_and_summed_by_integration() {
+    use PageResult::{Failed, Loaded, Sent};
+    let about = |n, id: &str, result, reason: &str| report(n, id, result, reason);
+    let other = PageReport { integration: "other".into(), ..about(5, "a", Sent, "") };
+    let foreign = PageReport { source: "app".into(), ..about(6, "a", Failed, "boom") };
+    let chrome = PageReport { browser: "Chrome".into(), ..about(7, "", Loaded, "") };
+    let given = vec![
+        about(0, "old", Sent, ""),
+        about(1, "a", Failed, "consent"),
+        about(2, "b", Sent, ""),
+        about(3, "a", Sent, ""),
+        about(4, "", Failed, "sdk_load_failed"),
+        other.clone(),
+        foreign.clone(),
+        chrome,
+        about(8, "", Loaded, ""),
+    ];
+    each(&small(), |store| {
+        store.report(given.clone());
+        let of_a = store.page_reports("site", "a").unwrap();
+        assert_eq!(of_a, [given[1].clone(), given[3].clone(), other.clone()]);
+        assert_eq!(store.page_reports("app", "a").unwrap(), std::slice::from_ref(&foreign));
+        assert_eq!(store.page_reports("site", "").unwrap(), [], "pages are no event");
+
+        let summary = store.page_summary("web", NOW + 1, 2).unwrap();
+        let pages = [
+            (("Chrome".into(), Loaded, "".into()), 1),
+            (("Firefox".into(), Loaded, "".into()), 1),
+            (("Firefox".into(), Failed, "sdk_load_failed".into()), 1),
+        ];
+        assert_eq!(summary.pages, pages.into());
+        let events =
+            [((Sent, "".into()), 2), ((Failed, "boom".into()), 1), ((Failed, "consent".into()), 1)];
+        assert_eq!(summary.events, events.into());
+        assert_eq!(summary.failures, [foreign.clone(), given[4].clone()]);
+        assert_eq!(store.page_summary("nobody", 0, 9).unwrap(), PageSummary::default());
+    });
+}
+
+#[test]
+fn reports_of_pages_are_kept_up_to_the_bounds_and_as_long_as_events() {
+    /// Of the text of such a report: site, web, m0, track, Firefox.
+    const BYTES: usize = 4 + 3 + 2 + 5 + 7;
+    let told = |n: i64| report(n, &format!("m{n}"), PageResult::Sent, "");
+    let known = |store: &dyn Store| {
+        (0..9)
+            .filter(|n| !store.page_reports("site", &format!("m{n}")).unwrap().is_empty())
+            .collect::<Vec<i64>>()
+    };
+    each(&Settings { report_items: 5, ..small() }, |store| {
+        store.report((0..4).map(told).collect());
+        assert_eq!(known(store), [0, 1, 2, 3]);
+        store.report((4..7).map(told).collect());
+        assert_eq!(known(store), [2, 3, 4, 5, 6]);
+    });
+    each(&Settings { report_bytes: 3 * BYTES, ..small() }, |store| {
+        store.report((0..9).map(told).collect());
+        assert_eq!(known(store), [6, 7, 8]);
+    });
+    each(&Settings { retention: 4, ..small() }, |store| {
+        store.report((0..9).map(told).collect());
+        store.retain(NOW + 9).unwrap();
+        assert_eq!(known(store), [5, 6, 7, 8]);
+    });
+}
+
+#[test]
 fn the_embedded_store_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let open = || Embedded::open(dir.path(), small()).unwrap();
@@ -439,6 +507,7 @@ fn the_embedded_store_survives_a_restart() {
         store.record(LedgerBatch { cursors, hold, requests, ..LedgerBatch::default() }).unwrap();
         store.save_revision(0, NOW, "ann", "one").unwrap();
         store.reject(vec![rejected(1, "site")]);
+        store.report(vec![report(1, "m3", PageResult::Sent, "")]);
         last_request = store.next_request_id();
         store.close().unwrap();
     }
@@ -452,6 +521,7 @@ fn the_embedded_store_survives_a_restart() {
     assert_eq!(store.held("heap", "ann").unwrap(), [held(9, "ann", 100)]);
     assert_eq!(store.revision(None).unwrap().unwrap().number, 1);
     assert_eq!(store.rejected(None, 9).unwrap(), [rejected(1, "site")]);
+    assert_eq!(store.page_reports("site", "m3").unwrap(), [report(1, "m3", PageResult::Sent, "")]);
     assert_eq!(store.settlements("heap", 1, 99).unwrap().len(), 10);
     assert!(store.next_request_id() > last_request);
     let query = Query { user_id: Some("u2".into()), limit: 2, ..Query::default() };

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use heapline_store::{
-    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Memory, Millis, NewEvent, Page, Query,
-    Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Store,
-    StoredEvent,
+    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Memory, Millis, NewEvent, Page, PageReport,
+    PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings,
+    Settlement, Store, StoredEvent,
 };
 
 pub(crate) struct Handled {
@@ -125,6 +125,20 @@ impl Store for Handled {
     }
     fn rejected(&self, source: Option<&str>, limit: usize) -> Result<Vec<Rejected>, Error> {
         self.inner.rejected(source, limit)
+    }
+    fn report(&self, reports: Vec<PageReport>) {
+        self.inner.report(reports);
+    }
+    fn page_reports(&self, source: &str, message_id: &str) -> Result<Vec<PageReport>, Error> {
+        self.inner.page_reports(source, message_id)
+    }
+    fn page_summary(
+        &self,
+        integration: &str,
+        since: Millis,
+        failures: usize,
+    ) -> Result<PageSummary, Error> {
+        self.inner.page_summary(integration, since, failures)
     }
     fn save_revision(
         &self,

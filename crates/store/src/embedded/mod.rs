@@ -5,7 +5,7 @@
 //! | `lock` | locked while a process has the directory open |
 //! | `store` | format version and key, see [`identity`] |
 //! | `journal/` | events, see [`journal`] |
-//! | `ledger/`, `main.db`, `rejected.db` | all else, see [`ledger`] |
+//! | `ledger/`, `main.db`, `rejected.db`, `reports.db` | all else, see [`ledger`] |
 
 mod find;
 mod fs;
@@ -21,8 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
-    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, Query, Reader,
-    Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Store, StoredEvent,
+    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, PageReport,
+    PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings,
+    Settlement, Store, StoredEvent,
 };
 pub use inspect::{Damage, IndexState, Report, SegmentReport, inspect, mend};
 
@@ -180,6 +181,23 @@ impl Store for Embedded {
 
     fn rejected(&self, source: Option<&str>, limit: usize) -> Result<Vec<Rejected>, Error> {
         self.ledger.rejected(source, limit)
+    }
+
+    fn report(&self, reports: Vec<PageReport>) {
+        self.ledger.reports().push(reports);
+    }
+
+    fn page_reports(&self, source: &str, message_id: &str) -> Result<Vec<PageReport>, Error> {
+        self.ledger.reports().of_event(source, message_id)
+    }
+
+    fn page_summary(
+        &self,
+        integration: &str,
+        since: Millis,
+        failures: usize,
+    ) -> Result<PageSummary, Error> {
+        self.ledger.reports().summary(integration, since, failures)
     }
 
     fn save_revision(

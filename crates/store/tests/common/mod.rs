@@ -8,8 +8,9 @@
 use std::sync::mpsc::channel;
 
 use heapline_store::{
-    Appended, Delivery, Embedded, Error, HeldEvent, Link, Memory, NewEvent, Outcome, Page, Query,
-    Rejected, RequestRecord, Settings, Settlement, Store, StoredEvent,
+    Appended, Delivery, Embedded, Error, HeldEvent, Link, Memory, NewEvent, Outcome, Page,
+    PageReport, PageResult, Query, Rejected, RequestRecord, Settings, Settlement, Store,
+    StoredEvent,
 };
 
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -132,6 +133,20 @@ pub(crate) fn link(anonymous_id: &str, user_id: &str) -> Link {
         anonymous_id: anonymous_id.into(),
         user_id: user_id.into(),
         at: NOW,
+    }
+}
+
+pub(crate) fn report(n: i64, message_id: &str, result: PageResult, reason: &str) -> PageReport {
+    PageReport {
+        at: NOW + n,
+        source: "site".into(),
+        integration: "web".into(),
+        message_id: message_id.into(),
+        action: if message_id.is_empty() { "" } else { "track" }.into(),
+        result,
+        reason: reason.into(),
+        ms: 3,
+        browser: "Firefox".into(),
     }
 }
 

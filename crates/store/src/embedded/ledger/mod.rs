@@ -2,7 +2,7 @@
 //!
 //! `ledger/<base>.db` has the settlements of a range of places, and requests that were recorded
 //! with them; `main.db` cursors, held events and revisions; `rejected.db` input that was turned
-//! away.
+//! away; `reports.db` what pages reported.
 //!
 //! A batch is written in three steps, each in one transaction a file: held events and links; then
 //! settlements with their requests, the newest file first; then releases and cursors. The first two
@@ -14,6 +14,8 @@
 mod codec;
 mod part;
 mod rejects;
+mod reports;
+mod ring;
 mod sql;
 mod state;
 
@@ -31,6 +33,7 @@ pub(crate) use sql::check;
 
 use part::Part;
 use rejects::Rejects;
+use reports::Reports;
 use state::State;
 
 /// Files that are kept open, each for writing and for reading.
@@ -51,6 +54,7 @@ pub(crate) struct Ledger {
     state: Mutex<State>,
     looking: Mutex<State>,
     rejects: Rejects,
+    reports: Reports,
     request: AtomicU64,
 }
 
@@ -74,6 +78,7 @@ impl Ledger {
             state: Mutex::new(state),
             looking: Mutex::new(State::open(dir)?),
             rejects: Rejects::open(dir, settings)?,
+            reports: Reports::open(dir, settings)?,
             request: AtomicU64::new(opened << REQUEST_BITS),
             dir: parts,
         })
@@ -209,6 +214,11 @@ impl Ledger {
         self.rejects.latest(source, limit)
     }
 
+    /// What pages reported.
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
     pub(crate) fn save_revision(
         &self,
         expected: u64,
@@ -256,13 +266,15 @@ impl Ledger {
                 }
             }
         }
+        self.reports.retain(now)?;
         let state = lock(&self.state);
         state.note(retained, now)?;
         state.shrink()
     }
 
     pub(crate) fn close(&self) -> Result<(), Error> {
-        self.rejects.close()
+        self.rejects.close()?;
+        self.reports.close()
     }
 
     /// Place of the first event in the file that has `seq`.
@@ -301,7 +313,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// All SQLite files below `dir` that exist.
 pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut files = vec![dir.join("main.db"), dir.join("rejected.db")];
+    let mut files = vec![dir.join("main.db"), dir.join("rejected.db"), dir.join("reports.db")];
     let parts = dir.join("ledger");
     files.extend(bases(&parts)?.into_iter().map(|base| part::path(&parts, base)));
     files.retain(|file| file.exists());
