@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 use tower::ServiceExt;
 use tracing::{Instrument, Span, warn};
 
@@ -21,15 +21,19 @@ use crate::ingest::Ingest;
 use crate::telemetry::spans;
 use crate::web::Web;
 
-/// Who answers. Pages are answered from the beginning, all else once [`Front::open`] was called.
+/// Who answers. Pages are answered from the beginning; all else waits for [`Front::open`].
 pub(crate) struct Front {
     web: Arc<Web>,
-    rest: OnceLock<(Arc<Ingest>, Router)>,
+    rest: SetOnce<(Arc<Ingest>, Router)>,
 }
+
+/// How long a call waits for the server to have started. Clients that give up within seconds find
+/// their events taken, if the listening socket outlived the last server.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Front {
     pub(crate) fn new(web: Arc<Web>) -> Front {
-        Front { web, rest: OnceLock::new() }
+        Front { web, rest: SetOnce::new() }
     }
 
     /// From now on the door and the admin API answer, too.
@@ -93,7 +97,7 @@ impl Front {
         if let Some(response) = self.web.handle(&request) {
             return Ok(response.map(Body::new));
         }
-        let Some((ingest, router)) = self.rest.get() else {
+        let Ok((ingest, router)) = tokio::time::timeout(PATIENCE, self.rest.wait()).await else {
             // Without CORS headers, so that a page's client takes it for a failure and tries again.
             let mut response = Response::new(Body::from("the server is starting\n"));
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

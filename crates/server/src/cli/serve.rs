@@ -19,6 +19,9 @@ use crate::telemetry::logs;
 
 SIGTERM and SIGINT stop it: no new intake, requests in flight settle or stay in the journal.
 
+A listening socket that it is started with (LISTEN_FDS, as systemd's socket units give it) is used
+instead of --listen: then clients that call during a restart wait instead of failing.
+
 Exit codes: 0 stopped as told; 1 it couldn't start or broke.")]
 pub(crate) struct Args {
     /// Where everything is kept
@@ -47,16 +50,31 @@ pub(crate) fn run(args: Args) -> Result<End> {
     let logging = logs::start(&config.telemetry)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let address = args.listen.unwrap_or(config.server.listen);
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}"))?;
+        let listener = match handed_over()? {
+            Some(listener) => listener,
+            None => {
+                let address = args.listen.unwrap_or(config.server.listen);
+                TcpListener::bind(address)
+                    .await
+                    .with_context(|| format!("cannot listen on {address}"))?
+            }
+        };
         let server = Server::start(&config, &args.data, args.workspace, listener).await?;
         told_to_stop().await?;
         server.stop().await
     })?;
     drop(logging);
     Ok(End::Done)
+}
+
+/// The listening socket that the process was started with (`LISTEN_FDS`, as systemd's socket units
+/// give it). It outlives us, so that no client is turned away during a restart.
+fn handed_over() -> Result<Option<TcpListener>> {
+    let Some(listener) = listenfd::ListenFd::from_env().take_tcp_listener(0)? else {
+        return Ok(None);
+    };
+    listener.set_nonblocking(true)?;
+    Ok(Some(TcpListener::from_std(listener)?))
 }
 
 /// Waits for SIGTERM or SIGINT.
