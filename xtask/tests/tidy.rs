@@ -150,3 +150,43 @@ fn all_files_that_architecture_names_exist() {
         missing.map(str::to_owned).collect(),
     );
 }
+
+#[test]
+fn all_dependencies_have_licences_that_go_with_ours() {
+    let compiler = std::process::Command::new("rustc").arg("-vV").output().unwrap();
+    let compiler = String::from_utf8(compiler.stdout).unwrap();
+    let host = compiler.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["--filter-platform", host])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let good = [
+        "MIT",
+        "MIT-0",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "Unicode-3.0",
+        "BSL-1.0",
+        "0BSD",
+        "CC0-1.0",
+        "Unlicense",
+        "CDLA-Permissive-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+    ];
+    let faults = metadata["packages"].as_array().unwrap().iter().filter_map(|package| {
+        let licence = package["license"].as_str().unwrap_or("none").replace('/', " OR ");
+        // Every part that `AND` joins must be good; of those that `OR` joins, one.
+        let fine = licence.split(" AND ").all(|part| {
+            part.split(" OR ").any(|one| good.contains(&one.trim_matches(['(', ')', ' '])))
+        });
+        (!fine).then(|| format!("{} {}: {licence}", package["name"], package["version"]))
+    });
+    check("dependencies with other licences", faults.collect());
+}
