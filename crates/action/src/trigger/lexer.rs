@@ -111,11 +111,13 @@ pub(super) struct Lexer<'t> {
     chars: Vec<char>,
     at: usize,
     ahead: Option<(Place, Token)>,
+    escapes: bool,
 }
 
 impl<'t> Lexer<'t> {
-    pub(super) fn new(text: &'t str) -> Lexer<'t> {
-        Lexer { text, chars: text.chars().collect(), at: 0, ahead: None }
+    /// Without `escapes`, a backslash in a text in quotes is itself.
+    pub(super) fn new(text: &'t str, escapes: bool) -> Lexer<'t> {
+        Lexer { text, chars: text.chars().collect(), at: 0, ahead: None, escapes }
     }
 
     /// The next token and the place of its first character, without taking it.
@@ -229,7 +231,9 @@ impl<'t> Lexer<'t> {
                 return Ok(Token::Text(text));
             }
             let escaped = match self.char() {
-                Some(next) if c == '\\' && (next == quote || next == '\\') => Some(next),
+                Some(next) if self.escapes && c == '\\' && (next == quote || next == '\\') => {
+                    Some(next)
+                }
                 _ => None,
             };
             if escaped.is_some() {

@@ -24,7 +24,15 @@ pub struct Trigger {
 impl Trigger {
     /// Parses `text`, of at most 10,000 characters and 100 levels of nesting.
     pub fn parse(text: &str) -> Result<Trigger, TriggerError> {
-        let (root, warnings) = parser::parse(text)?;
+        let (root, warnings) = parser::parse(text, true)?;
+        Ok(Trigger { root, warnings })
+    }
+
+    /// Parses a text that Segment's editor has written: as [`Trigger::parse`], but a backslash in a
+    /// text in quotes is itself, since that editor escapes nothing there. Print the trigger to get
+    /// a text for [`Trigger::parse`].
+    pub fn import(text: &str) -> Result<Trigger, TriggerError> {
+        let (root, warnings) = parser::parse(text, false)?;
         Ok(Trigger { root, warnings })
     }
 

@@ -52,14 +52,17 @@ enum Literal {
     Null,
 }
 
-pub(super) fn parse(text: &str) -> Result<(Expression, Vec<TriggerWarning>), TriggerError> {
+pub(super) fn parse(
+    text: &str,
+    escapes: bool,
+) -> Result<(Expression, Vec<TriggerWarning>), TriggerError> {
     let length = text.chars().count();
     if length > MAX_CHARACTERS {
         let message =
             format!("expected at most {MAX_CHARACTERS} characters, found {length}; shorten it");
         return Err(TriggerError::new(text, Place(MAX_CHARACTERS), message));
     }
-    let lexer = Lexer::new(text);
+    let lexer = Lexer::new(text, escapes);
     let mut parser = Parser { text, lexer, opened: Vec::new(), levels: 0, warnings: Vec::new() };
     let root = parser.or()?;
     match parser.lexer.next()? {

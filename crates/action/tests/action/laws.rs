@@ -8,7 +8,7 @@ use heapline_action::value::{Number, Object, Value};
 use heapline_action::{datetime, fields, integrations};
 use proptest::prelude::*;
 
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

@@ -7,7 +7,7 @@ use heapline_action::trigger::Trigger;
 use heapline_action::value::Value;
 use proptest::prelude::*;
 
-use crate::laws::{event, js_number};
+use crate::laws::{config, event, js_number};
 
 #[derive(Clone, Debug)]
 enum Tree {
@@ -277,7 +277,7 @@ fn tree() -> impl Strategy<Value = Tree> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(4_000))]
 
     #[test]
     fn a_generated_text_means_its_tree(tree in tree(), events in prop::collection::vec(event(), 4)) {
@@ -288,6 +288,22 @@ proptest! {
                 trigger.fires_on(&event), validate(&tree, &event),
                 "{} on {}", text, event.to_json()
             );
+        }
+    }
+
+    #[test]
+    fn an_imported_text_means_its_tree_even_with_backslashes(
+        values in prop::collection::vec("[a\\\\n']{1,4}", 1..4), event in event(),
+    ) {
+        let path = || Kind::Inside("properties", "a".to_owned());
+        let part = |text: &String| Tree::Condition(path(), Test::TextIs(true, text.clone()));
+        let tree = Tree::Group("or", values.iter().map(part).collect());
+        let trigger = Trigger::import(&generate(&tree)).unwrap();
+        prop_assert_eq!(&Trigger::parse(&trigger.to_string()).unwrap(), &trigger);
+        prop_assert_eq!(trigger.fires_on(&event), validate(&tree, &event));
+        for value in values {
+            let json = format!(r#"{{"properties":{{"a":{}}}}}"#, Value::from(value).to_json());
+            prop_assert!(trigger.fires_on(&Value::parse(&json).unwrap()));
         }
     }
 }

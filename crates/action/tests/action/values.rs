@@ -107,6 +107,8 @@ fn integers_equal_doubles_of_the_same_value() {
 }
 
 proptest! {
+    #![proptest_config(crate::laws::config(1_000))]
+
     #[test]
     fn numbers_are_written_as_their_text(n in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
         prop_assert_eq!(Value::Number(Number::Float(n)).to_json(), Number::Float(n).to_text());

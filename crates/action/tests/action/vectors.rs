@@ -41,9 +41,20 @@ fn mappings() {
         let mapping = parsed.map_err(|faults| format!("{faults:?}"))?;
         let event = case.get("event").unwrap();
         let (found, wanted) = (mapping.resolve_value(event), case.get("payload"));
-        if found.as_ref() == wanted {
+        if wanted.is_some_and(has_index) && found.as_ref() == wanted {
             return Ok(());
         }
         same(&json(found.as_ref()), &json(wanted))
     });
+}
+
+/// True if an object has keys that JavaScript sorts before all others, out of the written order.
+fn has_index(value: &Value<'_>) -> bool {
+    match value {
+        Value::Object(object) => {
+            object.iter().any(|(key, v)| key.parse::<u32>().is_ok() || has_index(v))
+        }
+        Value::Array(items) => items.iter().any(has_index),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => false,
+    }
 }
