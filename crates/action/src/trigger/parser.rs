@@ -111,9 +111,9 @@ impl Parser<'_> {
         match token {
             Token::Bang => {
                 let (_, token) = self.lexer.peek()?;
-                // A parenthesis counts for both.
-                let counts = *token != Token::Open;
                 let written_function = matches!(token, Token::Word(word) if is_function(word));
+                // A parenthesis counts for both, and a function nests nothing.
+                let counts = *token != Token::Open && !written_function;
                 if counts {
                     self.enter(place)?;
                 }

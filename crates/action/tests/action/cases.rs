@@ -85,6 +85,8 @@ fn limits_of_triggers() {
     assert_eq!(Trigger::parse(&bangs(5_000)).unwrap_err().column, 101);
     let extreme = Trigger::parse(&bangs(100)).unwrap();
     assert_eq!(Trigger::parse(&extreme.to_string()).as_ref(), Ok(&extreme));
+    let function = format!("{}!contains(event, \"a\"){}", "(".repeat(100), ")".repeat(100));
+    assert!(Trigger::parse(&function).is_ok(), "a negated function is one condition");
     let chain = "(type = \"a\") and ".repeat(500);
     assert!(Trigger::parse(&format!("{chain}type = \"a\"")).is_ok(), "levels are given back");
 
