@@ -23,7 +23,7 @@ use crate::workspace::{self, Format, Integration, Workspace};
   heapline explain --workspace workspace.toml --json events.jsonl | jq .
 
 Without --workspace: the standard Heap integration with its presets.
-Events are one JSON document, or one a line.
+Events are one JSON document, or one a line. One without a message id gets one, as at the door.
 
 Exit codes: 0 explained; 1 an event or the workspace can't be read; 3 there was no event."#)]
 pub(crate) struct Args {
@@ -111,9 +111,12 @@ pub(crate) fn run(args: &Args) -> Result<End> {
     let mut events = 0;
     for text in documents(&text) {
         events += 1;
-        let event = Value::parse(&text).with_context(|| format!("event {events}"))?;
-        if event.as_object().is_none() {
+        let mut event = Value::parse(&text).with_context(|| format!("event {events}"))?;
+        let Value::Object(members) = &mut event else {
             bail!("event {events}: expected a JSON object");
+        };
+        if members.get("messageId").is_none_or(|id| *id == Value::Null) {
+            members.insert("messageId", Value::from(format!("explain-{events:06}")));
         }
         for integration in &integrations {
             let mut planner = match &integration.configured {
