@@ -13,6 +13,7 @@ use crate::shell::{has, root, run_in};
 
 const PLUGIN: &str = "destinations/heap_web/plugin";
 const WEB_CLIENTS: &str = "crates/server/web-clients";
+const CONSOLE: &str = "crates/server/console-assets";
 
 /// Sets up all that `demo` and `test` need.
 pub(crate) fn all() -> Result<()> {
@@ -33,14 +34,14 @@ pub(crate) fn all() -> Result<()> {
 pub(crate) fn web_assets() -> Result<()> {
     system_package("node", "nodejs")?;
     system_package("npm", "npm")?;
-    for folder in [PLUGIN, WEB_CLIENTS] {
+    for folder in [PLUGIN, WEB_CLIENTS, CONSOLE] {
         node_packages(&root().join(folder))?;
     }
     build_web_assets()
 }
 
 fn build_web_assets() -> Result<()> {
-    for folder in [PLUGIN, WEB_CLIENTS] {
+    for folder in [PLUGIN, WEB_CLIENTS, CONSOLE] {
         run_in(&root().join(folder), "npm run --silent build")?;
     }
     Ok(())

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, AdminFile, Revisions};
 use crate::config::Config;
+use crate::console::{self, Console};
 use crate::courier::{Fleet, Surroundings};
 use crate::front::Front;
 use crate::ingest::{self, Ingest, Limits, Network, SourceTable, TrustedProxies};
@@ -32,6 +33,7 @@ pub struct Server {
     fleet: Arc<Fleet>,
     workspace: Arc<ArcSwap<Workspace>>,
     metrics: Arc<Metrics>,
+    sign_in: String,
     stop_within: Duration,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -89,8 +91,11 @@ impl Server {
             token: admin_file.token,
             revisions: Revisions::default(),
         });
-        front.open(ingest.clone(), admin::router(admin));
         let (stop, stopping) = watch::channel(false);
+        let console = Console::new(admin.clone(), workspace_file.clone(), stopping.clone());
+        let sign_in = console.sign_in_path()?;
+        let console = console::router(Arc::new(console));
+        front.open(ingest.clone(), admin::router(admin).merge(console));
         let mut server = Server {
             address,
             ingest,
@@ -99,6 +104,7 @@ impl Server {
             fleet,
             workspace,
             metrics,
+            sign_in,
             stop_within: config.server.stop_within,
             stop,
             tasks: Vec::new(),
@@ -125,6 +131,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its console lets the first visitor in, once.
+    pub fn console_link(&self) -> String {
+        format!("http://{}{}", self.address, self.sign_in)
     }
 
     /// Its metrics.

@@ -156,7 +156,7 @@ pub fn answer_locally(store: &dyn Store, ask: &Ask) -> anyhow::Result<String> {
 }
 
 impl EventParams {
-    fn query(&self) -> Result<Query, Problem> {
+    pub(crate) fn query(&self) -> Result<Query, Problem> {
         let this = self.clone();
         Ok(Query {
             message_id: this.message_id,

@@ -39,6 +39,13 @@ pub struct Admin {
     pub revisions: Revisions,
 }
 
+impl Admin {
+    /// True if `given` is the token.
+    pub(crate) fn is_token(&self, given: &str) -> bool {
+        same(given.as_bytes(), self.token.reveal().as_bytes())
+    }
+}
+
 /// The routes of the admin API, and `/metrics`, `/healthz`, `/readyz`, which ask for no token.
 pub fn router(admin: Arc<Admin>) -> Router {
     let api = Router::new()
@@ -60,7 +67,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
 async fn authorize(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let token = given.and_then(|v| v.strip_prefix("Bearer "));
-    if token.is_some_and(|t| same(t.as_bytes(), admin.token.reveal().as_bytes())) {
+    if token.is_some_and(|token| admin.is_token(token)) {
         return next.run(request).await;
     }
     let detail = "expected the header Authorization: Bearer with the token of admin.json in the \

@@ -9,4 +9,5 @@ mod token;
 pub use ask::{Ask, EventParams, Refused, RefusedParams, answer_locally};
 pub use events::Revisions;
 pub use http::{Admin, router};
+pub(crate) use problem::Problem;
 pub use token::{ADMIN_FILE, AdminFile};

@@ -144,6 +144,7 @@ fn introduce(server: &Server, sandbox: SocketAddr, data: &Path, workspace: &Path
     let address = server.address();
     println!("{}", style.bold("Heapline demo"));
     println!();
+    println!("  console    {}   (this link lets you in once)", server.console_link());
     println!("  server     http://{address}");
     println!(
         "  sandbox    http://{sandbox}/_sandbox/   (a local Heap: what arrived, as it arrived)"

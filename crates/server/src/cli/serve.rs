@@ -60,6 +60,7 @@ pub(crate) fn run(args: Args) -> Result<End> {
             }
         };
         let server = Server::start(&config, &args.data, args.workspace, listener).await?;
+        eprintln!("console: {}   (this link lets you in once)", server.console_link());
         told_to_stop().await?;
         server.stop().await
     })?;

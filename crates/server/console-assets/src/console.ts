@@ -1,0 +1,15 @@
+// What the console does in the browser beyond plain HTML: htmx and its live streams, and a few
+// helpers that each do one thing to marked elements.
+
+import "htmx.org";
+import "htmx.org/dist/ext/hx-sse.js";
+import { copying } from "./copying";
+import { leaving } from "./leaving";
+import { editing } from "./editing";
+import { moments } from "./moments";
+
+document.documentElement.dataset["scripted"] = "yes";
+copying();
+leaving();
+editing();
+moments();

@@ -1,0 +1,199 @@
+//! Events: find them, see at a glance what became of each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query as Params, State};
+use axum::response::Response;
+use heapline_store::{Outcome, Seq};
+use serde::{Deserialize, Serialize};
+
+use super::oops::Oops;
+use super::shell::{Section, Shell, Visit, page as shown, text};
+use super::{Console, live as lively};
+use crate::admin::EventParams;
+use crate::admin::events::{self, DeliverySummary, List};
+
+/// What is asked for, as it stands in the address.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) user: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) event: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) message: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) source: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) integration: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) outcome: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Seq>,
+}
+
+#[derive(Template)]
+#[template(path = "events.html")]
+struct Events {
+    shell: Shell,
+    asked: Asked,
+    sources: Vec<(String, String)>,
+    outcomes: Vec<&'static str>,
+    live: Option<String>,
+    rows: Rows,
+}
+
+#[derive(Template)]
+#[template(path = "event-rows.html")]
+struct Part {
+    rows: Rows,
+}
+
+/// The rows of a list of events.
+pub(super) struct Rows {
+    events: Vec<Row>,
+    next: Option<String>,
+    clear: &'static str,
+    filtered: bool,
+}
+
+struct Row {
+    seq: Seq,
+    name: String,
+    who: String,
+    source: String,
+    received_at: String,
+    fates: Vec<Fate>,
+}
+
+/// What became of an event, deliveries with the same outcome as one.
+struct Fate {
+    outcome: String,
+    reason: String,
+    /// The code, if all have the same.
+    hint: String,
+}
+
+pub(super) async fn page(
+    State(console): State<Arc<Console>>,
+    visit: Visit,
+    Params(asked): Params<Asked>,
+) -> Result<Response, Oops> {
+    let shell = visit.shell(&console, Section::Events, "Events");
+    let workspace = console.admin.workspace.load();
+    let sources = workspace.sources.iter().map(|s| (s.id.to_string(), s.name.clone())).collect();
+    let outcomes = Outcome::ALL.iter().map(|outcome| outcome.word()).collect();
+    let live = asked.before.is_none().then(|| format!("/live/events?{}", asked.query()));
+    let wanted = asked.clone();
+    let rows = tokio::task::spawn_blocking(move || rows(&console, &wanted)).await??;
+    Ok(shown(&Events { shell, asked, sources, outcomes, live, rows }))
+}
+
+pub(super) async fn live(
+    State(console): State<Arc<Console>>,
+    Params(asked): Params<Asked>,
+) -> Response {
+    lively::stream(console.stopping.clone(), move || match rows(&console, &asked) {
+        Ok(rows) => text(&Part { rows }),
+        Err(_) => String::new(),
+    })
+}
+
+fn rows(console: &Console, asked: &Asked) -> Result<Rows, Oops> {
+    let query = asked.params().query()?;
+    let admin = &console.admin;
+    let list = events::list(&*admin.store, &admin.workspace.load(), &query)?;
+    Ok(Rows::of(list, asked))
+}
+
+impl Asked {
+    fn query(&self) -> String {
+        serde_urlencoded::to_string(self).expect("texts and numbers can be written")
+    }
+
+    fn params(&self) -> EventParams {
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        EventParams {
+            user_id: given(&self.user),
+            event: given(&self.event),
+            message_id: given(&self.message),
+            source: given(&self.source),
+            integration: given(&self.integration),
+            outcome: given(&self.outcome),
+            before: self.before,
+            limit: Some(50),
+            ..EventParams::default()
+        }
+    }
+}
+
+impl Rows {
+    fn of(list: List, asked: &Asked) -> Rows {
+        let next = list.next.map(|before| {
+            let older = Asked { before: Some(before), ..asked.clone() };
+            format!("/events?{}", older.query())
+        });
+        let events = list.events.into_iter().map(|event| Row {
+            seq: event.seq,
+            name: event.name,
+            who: event.user_id.or(event.anonymous_id).unwrap_or_else(|| "nobody".into()),
+            source: event.source,
+            received_at: event.received_at,
+            fates: fates(&event.deliveries),
+        });
+        let filtered = *asked != Asked::default();
+        Rows { events: events.collect(), next, clear: "/events", filtered }
+    }
+}
+
+/// One entry for each outcome. That most actions leave most events alone says nothing where
+/// another has taken it.
+fn fates(deliveries: &[DeliverySummary]) -> Vec<Fate> {
+    let mut by_outcome: BTreeMap<&str, Vec<&DeliverySummary>> = BTreeMap::new();
+    for delivery in deliveries {
+        by_outcome.entry(&delivery.outcome).or_default().push(delivery);
+    }
+    if by_outcome.len() > 1 {
+        by_outcome.remove(Outcome::Filtered.word());
+    }
+    let fate = |(outcome, all): (&str, Vec<&DeliverySummary>)| {
+        let code = all.first().map_or("", |delivery| delivery.code.as_str());
+        let same = all.iter().all(|delivery| delivery.code == code);
+        Fate {
+            outcome: outcome.to_owned(),
+            reason: all.iter().map(|d| d.reason.as_str()).collect::<Vec<_>>().join(" "),
+            hint: if same { code.to_owned() } else { String::new() },
+        }
+    };
+    by_outcome.into_iter().map(fate).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(outcome: &str) -> DeliverySummary {
+        DeliverySummary {
+            integration: "heap".into(),
+            action: "a".into(),
+            outcome: outcome.into(),
+            code: String::new(),
+            reason: "Because.".into(),
+        }
+    }
+
+    #[test]
+    fn an_event_that_some_action_took_is_not_called_filtered() {
+        let words = |outcomes: &[&str]| -> Vec<String> {
+            let all: Vec<_> = outcomes.iter().map(|o| delivery(o)).collect();
+            fates(&all).into_iter().map(|fate| fate.outcome).collect()
+        };
+        assert_eq!(words(&["filtered", "delivered"]), ["delivered"]);
+        assert_eq!(words(&["filtered", "filtered"]), ["filtered"]);
+        assert_eq!(words(&["failed", "delivered"]), ["delivered", "failed"]);
+        assert!(words(&[]).is_empty());
+    }
+}

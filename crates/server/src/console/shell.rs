@@ -1,0 +1,191 @@
+//! What every page has around it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+
+use super::fields::{Fields, cookie};
+use super::{Console, assets};
+
+/// Where in the console a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Home,
+    Sources,
+    Integrations,
+    Events,
+    Settings,
+}
+
+/// A visit of a page: how it is to look, before what it says is known.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    theme: &'static str,
+    host: String,
+    done: Option<&'static str>,
+}
+
+/// What every page has around it.
+#[derive(Clone, Debug)]
+pub(super) struct Shell {
+    pub(super) title: String,
+    pub(super) section: Section,
+    pub(super) theme: &'static str,
+    pub(super) host: String,
+    /// The workspace file, if the configuration can only be changed there.
+    pub(super) file: Option<String>,
+    /// What was just done, in one sentence.
+    pub(super) done: Option<&'static str>,
+}
+
+const THEMES: [&str; 3] = ["auto", "light", "dark"];
+
+/// What a page says after a change, by its word in the address.
+const DONE: [(&str, &str); 10] = [
+    ("source-added", "The source is there. Send it an event."),
+    ("source-saved", "The source was changed."),
+    ("enabled", "The integration is enabled and takes events from now on."),
+    ("saved", "Saved. It holds for events from now on."),
+    ("removed", "Removed. What it did stays in the history."),
+    ("replayed", "The replay has begun; what becomes of the events is below."),
+    ("token-revoked", "The token lets nobody in any more."),
+    ("applied", "The workspace was changed."),
+    ("restored", "The older revision holds again, as a new one."),
+    ("key-added", "The new write key works now."),
+];
+
+impl Visit {
+    /// The shell of the page `title`.
+    pub(super) fn shell(
+        &self,
+        console: &Console,
+        section: Section,
+        title: impl Into<String>,
+    ) -> Shell {
+        Shell {
+            title: title.into(),
+            section,
+            theme: self.theme,
+            host: self.host.clone(),
+            file: console.file.as_ref().map(|file| file.display().to_string()),
+            done: self.done,
+        }
+    }
+
+    /// A shell for pages before the sign-in.
+    pub(super) fn bare(&self, title: &str) -> Shell {
+        Shell {
+            title: title.to_owned(),
+            section: Section::Home,
+            theme: self.theme,
+            host: self.host.clone(),
+            file: None,
+            done: None,
+        }
+    }
+
+    /// The address by which the visitor reaches the server.
+    pub(super) fn origin(&self) -> String {
+        format!("http://{}", self.host)
+    }
+}
+
+impl FromRequestParts<Arc<Console>> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Console>) -> Result<Visit, Infallible> {
+        let theme = cookie(&parts.headers, "theme");
+        let theme = THEMES.into_iter().find(|known| Some(*known) == theme).unwrap_or("auto");
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let query = parts.uri.query().unwrap_or_default();
+        let word = query.split('&').find_map(|pair| pair.strip_prefix("done="));
+        let done = DONE.iter().find(|(known, _)| Some(*known) == word).map(|(_, text)| *text);
+        Ok(Visit { theme, host: host.unwrap_or("localhost").to_owned(), done })
+    }
+}
+
+impl Shell {
+    pub(super) fn css(&self) -> String {
+        assets::address("console.css").unwrap_or_default()
+    }
+
+    pub(super) fn icon(&self) -> String {
+        assets::address("icon.svg").unwrap_or_default()
+    }
+
+    pub(super) fn script(&self) -> Option<String> {
+        assets::address("console.js")
+    }
+
+    pub(super) fn fonts(&self) -> Vec<String> {
+        ["sans.woff2", "mono.woff2"].into_iter().filter_map(assets::address).collect()
+    }
+
+    pub(super) fn at(&self, section: Section) -> bool {
+        self.section == section
+    }
+
+    /// The theme that the button leads to.
+    pub(super) fn next_theme(&self) -> &'static str {
+        let at = THEMES.iter().position(|theme| *theme == self.theme).unwrap_or(0);
+        THEMES.into_iter().cycle().nth(at + 1).unwrap_or("auto")
+    }
+}
+
+/// A rendered page.
+pub(super) fn page(template: &impl Template) -> Response {
+    Html(text(template)).into_response()
+}
+
+/// A rendered template.
+pub(super) fn text(template: &impl Template) -> String {
+    template.render().expect("templates print plain data and cannot fail")
+}
+
+/// Back to a page after a form was posted.
+pub(super) fn go(address: impl AsRef<str>) -> Response {
+    Redirect::to(address.as_ref()).into_response()
+}
+
+pub(super) async fn choose_theme(headers: HeaderMap, fields: Fields) -> Response {
+    let wanted = fields.text("theme");
+    let theme = THEMES.into_iter().find(|known| *known == wanted).unwrap_or("auto");
+    let back = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+    let back = back.and_then(|text| text.parse::<axum::http::Uri>().ok());
+    let back = back.and_then(|uri| uri.path_and_query().map(ToString::to_string));
+    let mut response = go(local(back.as_deref().unwrap_or("/")));
+    let cookie = format!("theme={theme}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly");
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// `address` if it lies on this server, else the home page.
+pub(super) fn local(address: &str) -> &str {
+    let local = address.starts_with('/') && !address.starts_with("//") && !address.contains('\\');
+    if local { address } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_server_are_gone_to() {
+        for (address, gone_to) in [
+            ("/events?user=ada", "/events?user=ada"),
+            ("//evil.example/", "/"),
+            ("/\\evil.example", "/"),
+            ("https://evil.example", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(local(address), gone_to, "{address}");
+        }
+    }
+}

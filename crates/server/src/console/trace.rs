@@ -1,0 +1,234 @@
+//! One event: its way from the door to the destination's answer.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use heapline_action::value::Value;
+use heapline_store::{Outcome, Seq};
+
+use super::Console;
+use super::oops::Oops;
+use super::shell::{Section, Shell, Visit, page as shown};
+use crate::admin::events::{self, Attempt, OwnRequest, Trace};
+use crate::workspace::Workspace;
+
+#[derive(Template)]
+#[template(path = "trace.html")]
+struct Page {
+    shell: Shell,
+    event: Event,
+    ways: Vec<Way>,
+}
+
+struct Event {
+    seq: Seq,
+    name: String,
+    verdict: String,
+    message_id: String,
+    source: String,
+    received_at: String,
+    user_id: Option<String>,
+    anonymous_id: Option<String>,
+    json: String,
+    curl: String,
+}
+
+struct Way {
+    title: String,
+    outcome: String,
+    code: String,
+    reason: String,
+    revision: u64,
+    notices: Vec<String>,
+    requests: Vec<Request>,
+    changed: bool,
+    attempts: Vec<Answer>,
+}
+
+struct Request {
+    id: String,
+    method: String,
+    url: String,
+    body: String,
+    curl: String,
+    done: bool,
+}
+
+struct Answer {
+    status: String,
+    class: &'static str,
+    answer: String,
+    at: String,
+    took_ms: u32,
+    items: u32,
+}
+
+impl Way {
+    fn detailed(&self) -> bool {
+        !self.requests.is_empty() || !self.attempts.is_empty() || !self.notices.is_empty()
+    }
+}
+
+pub(super) async fn page(
+    State(console): State<Arc<Console>>,
+    visit: Visit,
+    Path(seq): Path<String>,
+) -> Result<Response, Oops> {
+    let missing = || Oops::missing(format!("The journal has no event at {seq}."));
+    let place: Seq = seq.parse().map_err(|_| missing())?;
+    let shell = visit.shell(&console, Section::Events, "Event");
+    let origin = visit.origin();
+    let page = tokio::task::spawn_blocking(move || {
+        let admin = &console.admin;
+        let now = admin.workspace.load();
+        let trace = events::trace(&*admin.store, &now, &admin.revisions, place)?;
+        Ok::<_, Oops>(trace.map(|trace| view(shell, &now, &origin, trace)))
+    });
+    Ok(shown(&page.await??.ok_or_else(missing)?))
+}
+
+fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
+    let Trace { summary, event, ways } = trace;
+    let value = Value::parse(event.get());
+    let json = value.as_ref().map_or_else(|_| event.get().to_owned(), pretty);
+    let call = value.as_ref().ok().and_then(|v| v.get("type")?.as_text());
+    let key = now.source(&summary.source).and_then(|source| source.write_keys.first());
+    let curl = curl(
+        &format!("{origin}/v1/{}", call.unwrap_or("track")),
+        key.map(|key| key.reveal()),
+        event.get(),
+    );
+    let waiting = summary.deliveries.iter().filter(|d| d.action.is_empty());
+    let mut all: Vec<Way> = ways.into_iter().enumerate().map(|(at, w)| way(now, at, w)).collect();
+    all.extend(waiting.map(|delivery| Way {
+        title: integration_name(now, &delivery.integration),
+        outcome: delivery.outcome.clone(),
+        code: String::new(),
+        reason: delivery.reason.clone(),
+        revision: 0,
+        notices: Vec::new(),
+        requests: Vec::new(),
+        changed: false,
+        attempts: Vec::new(),
+    }));
+    let verdict = verdict(&all);
+    let event = Event {
+        seq: summary.seq,
+        name: summary.name,
+        verdict,
+        message_id: summary.message_id,
+        source: summary.source,
+        received_at: summary.received_at,
+        user_id: summary.user_id,
+        anonymous_id: summary.anonymous_id,
+        json,
+        curl,
+    };
+    Page { shell, event, ways: all }
+}
+
+fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
+    let integration = now.integration(&way.delivery.integration);
+    let action = integration.and_then(|i| i.actions.iter().find(|a| a.id == way.delivery.action));
+    let action = action.map_or(&way.delivery.action, |action| &action.name);
+    let title = format!("{} · {action}", integration_name(now, &way.delivery.integration));
+    Way {
+        title,
+        outcome: way.delivery.outcome,
+        code: way.delivery.code,
+        reason: way.delivery.reason,
+        revision: way.revision,
+        notices: way.notices,
+        requests: way.requests.into_iter().enumerate().map(|(n, r)| own(at, n, r)).collect(),
+        changed: way.requests_match == Some(false),
+        attempts: way.attempts.into_iter().map(answer).collect(),
+    }
+}
+
+fn integration_name(now: &Workspace, id: &str) -> String {
+    now.integration(id).map_or_else(|| id.to_owned(), |integration| integration.name.clone())
+}
+
+fn own(way: usize, number: usize, request: OwnRequest) -> Request {
+    let body = request.json.get();
+    Request {
+        id: format!("way-{way}-{number}"),
+        curl: curl(&request.url, None, body),
+        body: Value::parse(body).as_ref().map_or_else(|_| body.to_owned(), pretty),
+        method: request.method,
+        url: request.url,
+        done: request.done,
+    }
+}
+
+fn answer(attempt: Attempt) -> Answer {
+    Answer {
+        status: match attempt.status {
+            0 => "no answer".to_owned(),
+            status => status.to_string(),
+        },
+        class: if (200..300).contains(&attempt.status) { "text-good" } else { "text-bad" },
+        answer: attempt.answer,
+        at: attempt.at,
+        took_ms: attempt.took_ms,
+        items: attempt.items,
+    }
+}
+
+/// What became of the event, in one sentence.
+fn verdict(ways: &[Way]) -> String {
+    let count = |outcome: Outcome| ways.iter().filter(|w| w.outcome == outcome.word()).count();
+    let lost = count(Outcome::Failed) + count(Outcome::Expired) + count(Outcome::Refused);
+    let open = count(Outcome::Pending) + count(Outcome::Held);
+    match (count(Outcome::Delivered), lost, open) {
+        (0, 0, 0) if ways.is_empty() => "No integration takes events of this source.",
+        (0, 0, 0) => "No action took it.",
+        (_, 0, 0) => "Delivered.",
+        (_, 0, _) => "On its way.",
+        (0, _, _) => "It could not be delivered.",
+        (_, _, _) => "Delivered in part.",
+    }
+    .to_owned()
+}
+
+/// JSON with an indent of two.
+pub(super) fn pretty(value: &Value<'_>) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_json())
+}
+
+/// A request as a command for the shell.
+pub(super) fn curl(url: &str, user: Option<&str>, body: &str) -> String {
+    let user = user.map_or_else(String::new, |user| format!(" -u {}:", quoted(user)));
+    format!(
+        "curl{user} {} \\\n  -H 'Content-Type: application/json' \\\n  -d {}",
+        quoted(url),
+        quoted(body)
+    )
+}
+
+/// A text as one word of the shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&b));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_one_word_of_the_shell() {
+        for (text, word) in [
+            ("http://h:1/v1/track", "http://h:1/v1/track"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("$(rm)", "'$(rm)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(text), word);
+        }
+    }
+}
