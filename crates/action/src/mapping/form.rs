@@ -69,10 +69,9 @@ fn directive(name: &str, options: &Value<'_>) -> Value<'static> {
                 Some(other) => of(other),
                 None => undefined(),
             };
-            let list = operation("wrap", [list]);
             match parts.get(1) {
                 Some(shape @ Value::Object(members)) if !members.is_empty() => {
-                    operation("each", [list, of(shape)])
+                    operation("each", [operation("wrap", [list]), of(shape)])
                 }
                 _ => list,
             }

@@ -32,10 +32,10 @@ pub(super) trait Directive: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Its members for `event`, the undefined ones included; `None` if it isn't an object. Only
-    /// directives that pass on an object of the mapping have undefined members.
+    /// Its members for `event`, the undefined ones included; `None` if it is undefined. Only
+    /// directives that pass on a part of the mapping have undefined members.
     fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
-        defined_members(self.resolve(event)?)
+        Some(own_members(self.resolve(event)?))
     }
 }
 
@@ -62,17 +62,20 @@ impl Node {
         }
     }
 
-    /// The members for `event` if this gives an object, the undefined ones included.
+    /// The members for `event`, the undefined ones included; `None` if this is undefined.
     pub(super) fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
         match self {
-            Node::Constant(value) => defined_members(share(value)),
+            Node::Constant(value) => Some(own_members(share(value))),
             Node::Object(members) => {
                 let member = |(key, node): &'e (String, Node)| {
                     (Cow::Borrowed(key.as_str()), node.resolve(event))
                 };
                 Some(members.iter().map(member).collect())
             }
-            Node::Array(_) => None,
+            Node::Array(items) => {
+                let item = |(at, node): (usize, &'e Node)| (index(at), node.resolve(event));
+                Some(items.iter().enumerate().map(item).collect())
+            }
             Node::Directive(directive) => directive.members(event),
         }
     }
@@ -87,13 +90,27 @@ impl Node {
     }
 }
 
-fn defined_members(value: Value<'_>) -> Option<Members<'_>> {
+/// What JavaScript copies from a value into an object: the members of an object, the items of a
+/// list and the UTF-16 units of a text by their indexes, nothing of another value. Half of a
+/// surrogate pair is no text and becomes `U+FFFD`.
+fn own_members(value: Value<'_>) -> Members<'_> {
     match value {
         Value::Object(object) => {
-            Some(object.into_iter().map(|(key, value)| (key, Some(value))).collect())
+            object.into_iter().map(|(key, value)| (key, Some(value))).collect()
         }
-        _ => None,
+        Value::Array(items) => {
+            items.into_iter().enumerate().map(|(at, item)| (index(at), Some(item))).collect()
+        }
+        Value::Text(text) => {
+            let unit = |unit: u16| Some(Value::from(String::from_utf16_lossy(&[unit])));
+            text.encode_utf16().enumerate().map(|(at, u)| (index(at), unit(u))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Members::new(),
     }
+}
+
+fn index(at: usize) -> Cow<'static, str> {
+    Cow::Owned(at.to_string())
 }
 
 /// The same value, its texts borrowed.

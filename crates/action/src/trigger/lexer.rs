@@ -59,6 +59,11 @@ impl Word {
         !self.escaped && self.text == keyword
     }
 
+    /// True of `\[0\]`, which goes on with a path as `[0]` does.
+    pub(super) fn starts_with_bracket(&self) -> bool {
+        self.text.starts_with("\\[") || self.text.starts_with("\\]")
+    }
+
     pub(super) fn is_keyword(&self) -> bool {
         ["and", "or", "true", "false", "null"].iter().any(|keyword| self.is(keyword))
     }

@@ -193,9 +193,13 @@ impl Parser<'_> {
             Literal::Text(text) => text,
             Literal::Number(_, text) => text,
             Literal::Boolean(b) => b.to_string(),
+            Literal::Null if pattern => "null".to_owned(),
             Literal::Null => {
-                let message = "expected a text in quotes, found `null`";
-                return Err(self.lexer.fail(place, message));
+                let message = format!(
+                    "`null` counts as its text here; for an absent value write `{path} = null`."
+                );
+                self.warn(place, message);
+                "null".to_owned()
             }
         };
         let test =
@@ -312,6 +316,12 @@ impl Parser<'_> {
                     self.lexer.next()?;
                     keys.push(self.bracketed()?);
                     self.expect(&Token::CloseBracket)?;
+                    if let (_, Token::Word(word)) = self.lexer.peek()?
+                        && word.starts_with_bracket()
+                    {
+                        keys.extend(word.keys.iter().cloned());
+                        self.lexer.next()?;
+                    }
                 }
                 _ => break,
             }

@@ -1,7 +1,7 @@
 /** Mappings, in the form that the server compiled (README, "Mapping forms"). */
 
 import { refuse } from "./refusal";
-import { assign, copy, get, isList, isObject, type Value } from "./value";
+import { assign, copy, get, isList, isObject, type Members, type Value } from "./value";
 
 /**
  * What `form` gives for `event`. An undefined member is left in: merged, it removes the others of
@@ -32,7 +32,7 @@ export function resolve(form: Value, event: Value): Value {
     case "exists":
       return a != null ? b : c;
     case "blank":
-      // Loose on purpose: [] and [""] are blank, " " and {} are not.
+      // Loose on purpose: [], [""] and [null] are blank, " " and {} are not.
       return a != null && (a as unknown) != "" ? b : c;
     case "toLowerCase":
     case "toUpperCase":
@@ -57,7 +57,7 @@ export function resolve(form: Value, event: Value): Value {
       const opens = (value: Value) => isObject(value) || (!c && isList(value));
       return opens(a) ? copy(assign({}, a as {}, same, opens, b)) : a;
     case "merge":
-      return values.filter(isObject).reduce((all, one) => assign(all, one, same), {});
+      return Object.assign({}, ...(values as Members[]));
     case "dropNull":
       return dropNull(a);
   }

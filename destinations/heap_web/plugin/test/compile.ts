@@ -63,7 +63,7 @@ export function compile(mapping: any): Value {
       const [data, shape] = argument;
       const found = typeof data == "string" ? path(data) : compile(data);
       const isShape = shape && typeof shape == "object" && !Array.isArray(shape) && Object.keys(shape).length;
-      return isShape ? ["each", ["wrap", found], compile(shape)] : ["wrap", found];
+      return isShape ? ["each", ["wrap", found], compile(shape)] : found;
     }
     case "@literal":
       return compile(argument);

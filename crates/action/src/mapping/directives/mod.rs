@@ -139,12 +139,14 @@ impl Directive for If {
     }
 }
 
-/// JavaScript's `value == ''` for values that exist, except that an object never is.
+/// JavaScript's `value == ''` for values that exist, except that an object never is. A list
+/// compares as its text, which is empty if it has no items or one whose text is empty.
 fn is_blank(value: &Value<'_>) -> bool {
     match value {
         Value::Array(items) => match items.as_slice() {
-            [] => true,
+            [] | [Value::Null] => true,
             [Value::Text(text)] => text.is_empty(),
+            [inner @ Value::Array(_)] => is_blank(inner),
             _ => false,
         },
         other => other.is_falsy(),

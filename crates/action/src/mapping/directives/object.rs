@@ -12,7 +12,8 @@ use crate::mapping::node::{Directive, Members, Node, share};
 use crate::mapping::parse::Parser;
 use crate::mapping::path::Path;
 
-/// `@arrayPath`: a list, each item in another shape.
+/// `@arrayPath`: a list, each item in another shape; an object counts as a list of one. Without a
+/// shape the value as it is.
 #[derive(Debug)]
 pub(super) struct ArrayPath {
     list: Node,
@@ -55,14 +56,7 @@ impl ArrayPath {
 
 impl Directive for ArrayPath {
     fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        let Some(shape) = &self.shape else {
-            let value = self.list.resolve(event)?;
-            return Some(if value.as_object().is_some() {
-                Value::Array(vec![value])
-            } else {
-                value
-            });
-        };
+        let Some(shape) = &self.shape else { return self.list.resolve(event) };
         let shaped = |item: &'e Value<'e>| shape.resolve(item).unwrap_or(Value::Null);
         if let Some(value) = self.list.find(event) {
             return Some(match value {
@@ -142,7 +136,8 @@ impl Directive for Flatten {
     }
 }
 
-/// `@merge`: several objects as one.
+/// `@merge`: several objects as one. Texts and lists count as objects of their indexes, as in the
+/// reference implementation.
 #[derive(Debug)]
 pub(super) struct Merge {
     objects: Vec<Node>,
