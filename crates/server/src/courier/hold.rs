@@ -88,9 +88,6 @@ impl Holds {
         if known && !waits {
             return None;
         }
-        if self.links.len() >= REMEMBERED {
-            self.links.clear();
-        }
         self.links.insert(anonymous_id.clone(), user.clone());
         let link = Link {
             integration: self.integration.clone(),
@@ -99,6 +96,16 @@ impl Holds {
             at,
         };
         Some((link, waits))
+    }
+
+    /// True if more links needn't be remembered.
+    pub(super) fn remembers_enough(&self) -> bool {
+        self.links.len() >= REMEMBERED
+    }
+
+    /// Forgets all links; the store has them.
+    pub(super) fn forget_links(&mut self) {
+        self.links.clear();
     }
 
     /// A held event is on its way, since the event at `by` has set it free.

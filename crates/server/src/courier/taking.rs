@@ -218,6 +218,12 @@ impl Courier {
         let Some((link, waits)) = self.holds.link(event, at) else { return Ok(Vec::new()) };
         let anonymous_id = link.anonymous_id.clone();
         self.batch.links.push(link);
+        if self.holds.remembers_enough() {
+            // From now on they are looked up in the store, so they must be there.
+            self.flush(true);
+            self.ledger.settle();
+            self.holds.forget_links();
+        }
         if !waits {
             return Ok(Vec::new());
         }
@@ -236,6 +242,11 @@ impl Courier {
         freed_by: Seq,
         offers: &mut Vec<Parcel>,
     ) -> Result<bool, Error> {
+        if self.window.is_under_way(event.seq) {
+            // Read again after a restart, when its link was known already.
+            self.batch.release.push((self.integration.id.clone(), event.seq));
+            return Ok(false);
+        }
         let before = self.known(event.seq)?;
         Ok(match self.plan(&event, before, Some(user), user, offers) {
             Some(open) => {
