@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::heap::Heap;
 use crate::support::house::House;
+use crate::support::until;
 use crate::support::workspace::Workspace;
 
 const FIRST: &str = "2026-03-10T08:00:00.000Z";
@@ -101,19 +102,33 @@ async fn a_freed_event_that_meets_an_outage_is_delivered_after_a_restart_once() 
     let heap = Heap::start().await;
     let workspace = Workspace::to(&heap.address).settings(r#"anonymous = "hold""#);
     let mut house = House::start(&workspace).await;
-    two_anonymous_events(&house).await;
     heap.fault(&json!({ "kind": "status", "status": 503, "path": "/api/track" })).await;
+    // It keeps the place in the journal before the held events.
+    house.client.track("bob", "Older", "message-older").await;
+    two_anonymous_events(&house).await;
     let link = json!({ "userId": "ada", "anonymousId": "anon-1", "event": "Link",
         "messageId": "message-link" });
     house.client.accepted("/v1/track", &link).await;
-    crate::support::until("a failed try", async || {
-        (heap.answered("/api/track", 503) > 0).then_some(())
+    for id in ["anonymous-0", "message-link"] {
+        house.client.event_with(id, |d| d["outcome"] == "pending" && d["code"] == "").await;
+    }
+    until("a failed try", async || {
+        let tried = heap.list("requests?path=/api/track&identity=ada").await;
+        (!tried.is_empty()).then_some(())
     })
     .await;
     house.restart().await;
     heap.no_faults().await;
-    heap.events(3).await;
+    heap.events(4).await;
     assert_eq!(heap.names("ada").await, ["First", "Second", "Link"]);
-    house.client.outcome("message-link", "delivered").await;
+    for id in ["message-older", "anonymous-0", "anonymous-1", "message-link"] {
+        house.client.outcome(id, "delivered").await;
+    }
     assert_eq!(heap.summary().duplicates, 0);
+    let pending = until("nothing pending", async || {
+        let metrics = house.client.get("/metrics").await.text;
+        metrics.contains("heapline_pending_events{integration=\"heap\"} 0").then_some(metrics)
+    })
+    .await;
+    assert!(pending.contains("outcome=\"delivered\"} 4"), "{pending}");
 }

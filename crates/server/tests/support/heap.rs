@@ -17,7 +17,7 @@ impl Heap {
     pub(crate) async fn start() -> Heap {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let sandbox = Sandbox::new(Options::default());
+        let sandbox = Sandbox::new(Options { keep_events: 10_000_000, ..Options::default() });
         tokio::spawn(serve(listener, sandbox.clone(), std::future::pending()));
         Heap { sandbox, http: plain_http(), address }
     }
