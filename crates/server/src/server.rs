@@ -65,6 +65,8 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let store = open_store(config, data, &metrics)?;
         web.record_in(store.clone());
+        // Before it is read, so that no change falls in between.
+        let seen = workspace_file.as_deref().and_then(stamp);
         let revision = match &workspace_file {
             Some(file) => read_workspace(&*store, file)?,
             None => stored_workspace(&*store)?,
@@ -122,7 +124,7 @@ impl Server {
                 workspace: server.workspace.clone(),
                 within: server.stop_within,
             };
-            server.tasks.push(tokio::spawn(follow.run(stopping)));
+            server.tasks.push(tokio::spawn(follow.run(seen, stopping)));
         }
         info!(%address, data = %data.display(), "listening");
         Ok(server)
@@ -296,6 +298,14 @@ async fn retain_all(store: Arc<dyn Store>, mut stopping: watch::Receiver<bool>) 
     }
 }
 
+/// What tells one state of a file from another.
+type Stamp = (SystemTime, u64);
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
 /// Applies a workspace file whenever it changes.
 struct Follow {
     file: PathBuf,
@@ -308,16 +318,15 @@ struct Follow {
 }
 
 impl Follow {
-    async fn run(self, mut stopping: watch::Receiver<bool>) {
+    async fn run(self, mut seen: Option<Stamp>, mut stopping: watch::Receiver<bool>) {
         let this = Arc::new(self);
-        let mut seen = this.stamp();
         let mut ticks = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
-            let stamp = this.stamp();
+            let stamp = stamp(&this.file);
             if stamp == seen {
                 continue;
             }
@@ -330,11 +339,6 @@ impl Follow {
                 Err(e) => error!(error = %e, "applying the workspace ended in a panic"),
             }
         }
-    }
-
-    fn stamp(&self) -> Option<(SystemTime, u64)> {
-        let metadata = std::fs::metadata(&self.file).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
     }
 
     fn apply(&self) -> Result<u64> {
