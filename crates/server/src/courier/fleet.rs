@@ -212,6 +212,8 @@ impl Fleet {
                 warn!("a courier's thread ended in a panic");
             }
         }
+        // Those that follow begin with what these have left.
+        self.ledger.settle();
         let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
         wakes.retain(|wake| wake.inbox.send(Message::Committed).is_ok());
     }
