@@ -59,6 +59,25 @@ impl Holds {
         Ok(user.map(Arc::from))
     }
 
+    /// True if the store holds `event`.
+    pub(super) fn keeps(&self, store: &dyn Store, event: &StoredEvent) -> Result<bool, Error> {
+        let (None, Some(anonymous_id)) = (&event.event.user_id, &event.event.anonymous_id) else {
+            return Ok(false);
+        };
+        if !self.waiting.contains(anonymous_id) {
+            return Ok(false);
+        }
+        let held = store.held(&self.integration, anonymous_id)?;
+        Ok(held.iter().any(|held| held.event.seq == event.seq))
+    }
+
+    /// True if `event` links an anonymous id for which something is held.
+    pub(super) fn waits_for(&self, event: &StoredEvent) -> bool {
+        let event = &event.event;
+        let links = event.user_id.is_some() && self.window_ms != 0;
+        links && event.anonymous_id.as_ref().is_some_and(|id| self.waiting.contains(id))
+    }
+
     /// Holds `event` until `anonymous_id` is linked.
     pub(super) fn hold(
         &mut self,

@@ -250,7 +250,8 @@ impl Courier {
         for left in unfinished {
             let seq = left.parcel / ACTIONS;
             let index = usize::try_from(left.parcel % ACTIONS).unwrap_or(usize::MAX);
-            let Some(open) = self.window.open(seq) else { continue };
+            let open = self.window.open(seq).or(self.holds.open_mut(seq));
+            let Some(open) = open else { continue };
             let Some(delivery) = open.settlement.deliveries.get_mut(index) else { continue };
             delivery.steps_done = left.steps_done;
             if left.steps_done != 0 || !delivery.requests.is_empty() {

@@ -71,15 +71,25 @@ impl Courier {
         offers: &mut Vec<Parcel>,
     ) -> Result<(), Error> {
         let settled = before.as_ref().is_some_and(Settlement::is_final);
-        if !self.integration.takes(&event.event.source) {
+        if !self.integration.takes(&event.event.source)
+            || (settled && !self.holds.waits_for(&event))
+        {
             self.window.push_done();
             return Ok(());
         }
-        if settled {
+        let again = event.seq < self.recover_below;
+        let held = again && self.holds.keeps(&*self.around.store, &event)?;
+        if held && before.as_ref().is_some_and(was_set_free) {
+            // Whatever set it free comes again, too, and frees it in its order.
             self.window.push_done();
             return Ok(());
         }
-        let linked = self.holds.linked(&*self.around.store, &event)?;
+        // A held one is held again though its link may be known by now: else it would overtake
+        // those that were held before it.
+        let linked = match held {
+            true => None,
+            false => self.holds.linked(&*self.around.store, &event)?,
+        };
         let user = linked.clone().unwrap_or_else(|| user_of(&event));
         let freed = self.freed_by(&event)?;
         let busy = self.users.get(&*user);
@@ -242,11 +252,6 @@ impl Courier {
         freed_by: Seq,
         offers: &mut Vec<Parcel>,
     ) -> Result<bool, Error> {
-        if self.window.is_under_way(event.seq) {
-            // Read again after a restart, when its link was known already.
-            self.batch.release.push((self.integration.id.clone(), event.seq));
-            return Ok(false);
-        }
         let before = self.known(event.seq)?;
         Ok(match self.plan(&event, before, Some(user), user, offers) {
             Some(open) => {
@@ -318,6 +323,11 @@ impl Courier {
         let known = self.around.store.settlements(&self.integration.id, seq, seq + 1)?;
         Ok(known.into_values().next())
     }
+}
+
+/// True for what is known of an event of which nothing is held any more, and something is open.
+fn was_set_free(known: &Settlement) -> bool {
+    known.deliveries.iter().all(|d| d.outcome != Outcome::Held)
 }
 
 /// The ordering key: the user id, else the anonymous id, else the event itself.

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use heapline_store::{Millis, Outcome, Seq, Settlement};
+use heapline_store::{Millis, Seq, Settlement};
 
 /// An event of which some delivery is still open.
 #[derive(Debug)]
@@ -113,17 +113,6 @@ impl Window {
         match self.slot(seq)? {
             Slot::Open(open) => Some(open),
             Slot::Done | Slot::Parked(_) => None,
-        }
-    }
-
-    /// True if the event at `seq` is here and waits for nothing but its turn.
-    pub(super) fn is_under_way(&mut self, seq: Seq) -> bool {
-        match self.slot(seq) {
-            None | Some(Slot::Done) => false,
-            Some(Slot::Parked(_)) => true,
-            Some(Slot::Open(open)) => {
-                open.settlement.deliveries.iter().all(|d| d.outcome != Outcome::Held)
-            }
         }
     }
 
