@@ -1,6 +1,7 @@
 //! The whole of Heapline against a local Heap: server, couriers, ledger, command line.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod chaos;
 mod clients;
 mod commands;
 mod delivery;
