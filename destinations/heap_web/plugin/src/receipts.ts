@@ -8,7 +8,7 @@ export interface Receipt {
   /** Absent in receipts of the page as a whole. */
   messageId?: string;
   action?: string;
-  result: "sent" | "skipped" | "failed";
+  result: "loaded" | "sent" | "skipped" | "failed";
   reason?: string | undefined;
   ms?: number;
 }
@@ -65,14 +65,14 @@ export function receipts(settings: Settings): [tell: (receipt: Receipt) => void,
     tell,
     (reason) => {
       outcome = reason;
-      if (reason) tell(failed(reason));
+      tell(reason ? failed(reason) : { result: "loaded" });
       held.splice(0).forEach(tell);
     },
   ];
 }
 
 /** A number from 0 to below 1 that is the same for the same text everywhere: FNV-1a. */
-function share(text = ""): number {
+function share(text = "" + Math.random()): number {
   let hash = 0x811c9dc5;
   for (const unit of text) hash = Math.imul(hash ^ unit.charCodeAt(0), 0x01000193);
   return (hash >>> 0) / 2 ** 32;

@@ -72,7 +72,11 @@ export function page(search = "") {
     scripts,
     requests,
     bodies: () => requests.map(({ init }) => JSON.parse(init.body as string)),
-    receipts: (): Receipt[] => requests.flatMap(({ init }) => JSON.parse(init.body as string).receipts),
+    /** But that Heap's script runs. */
+    receipts: (): Receipt[] =>
+      requests
+        .flatMap(({ init }): Receipt[] => JSON.parse(init.body as string).receipts)
+        .filter((receipt) => receipt.result != "loaded"),
     leave: () => listeners.pagehide?.forEach((then) => then()),
     /** Gives the page a Heap that runs, and returns the calls it gets. */
     heap(members: object = { loaded: true, envId: "11" }): Call[] {

@@ -245,6 +245,7 @@ describe("receipts", () => {
       revision: 3,
       sentAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       receipts: [
+        { result: "loaded" },
         { messageId: "m1", action: "track", result: "sent", ms: expect.any(Number) },
         { messageId: "m1", action: "identify", result: "skipped", reason: "trigger", ms: expect.any(Number) },
       ],
@@ -257,7 +258,7 @@ describe("receipts", () => {
     here.heap();
     const { send } = await load(settings({ subscriptions: [TRACK] }));
     await second();
-    for (let i = 0; i < 45; i++) send(track({ messageId: "m" + i }));
+    for (let i = 0; i < 44; i++) send(track({ messageId: "m" + i }));
     expect(here.bodies().map((body) => body.receipts.length)).toEqual([20, 20]);
     here.leave();
     expect(here.bodies().map((body) => body.receipts.length)).toEqual([20, 20, 5]);
