@@ -114,6 +114,10 @@ impl Cloud for HeapCloud {
         }
     }
 
+    fn environment(&self) -> String {
+        format!("Heap's environment {}", self.config.app_id)
+    }
+
     fn consent_categories(&self) -> &[String] {
         &self.config.consent_categories
     }

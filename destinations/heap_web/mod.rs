@@ -100,6 +100,10 @@ impl Web for Config {
         page
     }
 
+    fn environment(&self) -> String {
+        format!("Heap's environment {}", self.app_id)
+    }
+
     fn reports(&self) -> bool {
         self.receipt_rate > 0.0 || self.fallback
     }

@@ -230,6 +230,9 @@ pub trait Cloud: Send + Sync {
         &[]
     }
 
+    /// Names the place at which events arrive, the same for each way to get there.
+    fn environment(&self) -> String;
+
     /// Things that are allowed but that a careful operator should know, told when saving.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
@@ -270,6 +273,9 @@ pub trait Web: Send + Sync {
 
     /// One action as the page's plugin is given it.
     fn page_action(&self, action: &Action) -> Object<'static>;
+
+    /// As [`Cloud::environment`].
+    fn environment(&self) -> String;
 
     /// True if the page is to tell the server what became of events.
     fn reports(&self) -> bool {

@@ -74,7 +74,7 @@ impl Server {
         tell(&revision);
         web.set_workspace(&revision);
         let workspace = Arc::new(ArcSwap::from_pointee(revision));
-        let ingest = Arc::new(open_door(config, store.clone())?);
+        let ingest = Arc::new(open_door(config, store.clone(), web.clone())?);
         ingest.set_sources(source_table(&workspace.load()));
 
         let runtime = tokio::runtime::Handle::current();
@@ -206,7 +206,7 @@ fn open_store(config: &Config, data: &Path, metrics: &Arc<Metrics>) -> Result<Ar
     Ok(Arc::new(store))
 }
 
-fn open_door(config: &Config, store: Arc<dyn Store>) -> Result<Ingest> {
+fn open_door(config: &Config, store: Arc<dyn Store>, web: Arc<Web>) -> Result<Ingest> {
     let size = |bytes: bytesize::ByteSize| usize::try_from(bytes.as_u64()).unwrap_or(usize::MAX);
     let limits = Limits {
         item: size(config.door.max_item),
@@ -219,7 +219,7 @@ fn open_door(config: &Config, store: Arc<dyn Store>) -> Result<Ingest> {
     let networks = config.server.trusted_proxies.iter().map(|text| text.parse());
     let networks = networks.collect::<Result<Vec<Network>, String>>();
     let proxies = TrustedProxies(networks.map_err(|e| anyhow!("server.trustedProxies: {e}"))?);
-    let receipts = Box::new(|_source, _body| {});
+    let receipts = Box::new(move |reported| web.take(&reported));
     Ok(Ingest::new(store, limits, proxies, receipts, Box::new(now)))
 }
 

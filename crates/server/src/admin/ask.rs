@@ -6,11 +6,15 @@ use heapline_store::{Outcome, Query, Seq, Store};
 use serde::{Deserialize, Serialize};
 
 use super::events::{self, Revisions};
+use super::pages;
 use super::problem::Problem;
 use crate::workspace::{self, Workspace};
 
 /// Most events in one page.
 const PAGE: usize = 500;
+
+/// From when on pages' reports are summed if nobody says.
+const DAY: i64 = 24 * 3_600_000;
 
 /// A question.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub enum Ask {
     Trace(Seq),
     /// What was turned away at the door?
     Refused(RefusedParams),
+    /// What do the pages with this integration report, from this moment on?
+    PageReports(String, Option<String>),
 }
 
 /// Conditions on events, as query parameters; all that are given must hold.
@@ -102,6 +108,10 @@ impl Ask {
             Ask::Events(params) => format!("/events?{}", query(params)),
             Ask::Trace(seq) => format!("/events/{seq}"),
             Ask::Refused(params) => format!("/refused?{}", query(params)),
+            Ask::PageReports(integration, since) => {
+                let since: Vec<_> = since.iter().map(|since| ("since", since)).collect();
+                format!("/integrations/{integration}/page-reports?{}", query(&since))
+            }
         }
     }
 
@@ -133,6 +143,17 @@ impl Ask {
                     })
                     .collect();
                 print(&refused)
+            }
+            Ask::PageReports(id, since) => {
+                let since = match since.as_deref() {
+                    Some(text) => moment("since", text)?,
+                    None => crate::server::now() - DAY,
+                };
+                let missing = |what| Problem::not_found(format!("{what} the id {id:?}"));
+                let integration = now.integration(id);
+                let integration = integration.ok_or_else(|| missing("no integration has"))?;
+                let reports = pages::reports(store, integration, since)?;
+                print(&reports.ok_or_else(|| missing("no integration of pages has"))?)
             }
         })
     }

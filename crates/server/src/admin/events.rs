@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use heapline_action::datetime;
 use heapline_action::destination::Configured;
+use heapline_action::value::Value;
 use heapline_store::{
     Delivery, Error, Found, Outcome, Query, RequestRecord, Seq, Settlement, Store, StoredEvent,
 };
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
+use super::pages::{self, PageWay};
 use crate::courier::{self, plan_event};
 use crate::workspace::{self, Integration, Workspace};
 
@@ -77,6 +79,12 @@ pub struct Trace {
     pub event: Box<RawValue>,
     /// Its way through each action.
     pub ways: Vec<Way>,
+    /// What became of it in the page, as far as the page told.
+    #[serde(default)]
+    pub page: Vec<PageWay>,
+    /// What a careful operator should know.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// The way of one event through one action.
@@ -186,7 +194,14 @@ pub fn trace(
             ways.push(way(store, settlement, delivery, index, integration, &found.event)?);
         }
     }
-    Ok(Some(Trace { summary: summary(store, now, &found), event, ways }))
+    let source = &found.event.event.source;
+    let page = pages::ways(store, now, &found.event)?;
+    let warnings = match Value::parse(event.get()) {
+        Ok(value) => pages::double_counts(now, &value, source),
+        // The ways tell that it can't be read.
+        Err(_) => Vec::new(),
+    };
+    Ok(Some(Trace { summary: summary(store, now, &found), event, ways, page, warnings }))
 }
 
 fn summary(store: &dyn Store, now: &Workspace, found: &Found) -> Summary {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use heapline_store::{Seq, Store};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ask::{Ask, EventParams, RefusedParams};
 use super::events::Revisions;
@@ -52,6 +52,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/events", get(list))
         .route("/events/{seq}", get(trace))
         .route("/refused", get(refused))
+        .route("/integrations/{id}/page-reports", get(page_reports))
         .route("/integrations/{id}/skip", post(skip))
         .route_layer(from_fn_with_state(admin.clone(), authorize))
         .fallback(|| async { Problem::not_found("the admin API has no such address") });
@@ -125,6 +126,21 @@ async fn refused(
 ) -> Result<Response, Problem> {
     let Params(params) = params.map_err(|e| Problem::bad_request(e.body_text()))?;
     answer(admin, Ask::Refused(params)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    since: Option<String>,
+}
+
+async fn page_reports(
+    State(admin): State<Arc<Admin>>,
+    Path(id): Path<String>,
+    params: Result<Params<Since>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Params(params) = params.map_err(|e| Problem::bad_request(e.body_text()))?;
+    answer(admin, Ask::PageReports(id, params.since)).await
 }
 
 #[derive(Serialize)]

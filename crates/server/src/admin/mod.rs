@@ -3,6 +3,7 @@
 mod ask;
 pub mod events;
 mod http;
+pub mod pages;
 mod problem;
 mod token;
 

@@ -10,6 +10,7 @@ use super::client::{Client, Where};
 use super::explain::indented;
 use super::{End, style};
 use crate::admin::events::{List, Summary, Trace, Way};
+use crate::admin::pages::PageWay;
 use crate::admin::{Ask, EventParams, Refused, RefusedParams};
 
 #[derive(clap::Args)]
@@ -213,6 +214,12 @@ fn print_trace(output: &mut impl Write, trace: &Trace) -> Result<()> {
     for way in &trace.ways {
         print_way(output, way)?;
     }
+    for way in &trace.page {
+        print_page_way(output, way)?;
+    }
+    for warning in &trace.warnings {
+        writeln!(output, "\n  {}  {warning}", style.yellow("warning"))?;
+    }
     for delivery in event.deliveries.iter().filter(|d| d.action.is_empty()) {
         let outcome = style.outcome(&delivery.outcome);
         writeln!(
@@ -223,6 +230,23 @@ fn print_trace(output: &mut impl Write, trace: &Trace) -> Result<()> {
         )?;
     }
     writeln!(output)?;
+    Ok(())
+}
+
+/// Reported by the page, and nothing that we vouch for.
+fn print_page_way(output: &mut impl Write, way: &PageWay) -> Result<()> {
+    let style = style::for_stdout();
+    let name = format!("{} / {}", way.integration, way.action);
+    let outcome = match way.outcome.as_str() {
+        "sent" => style.green("sent by the page"),
+        "failed" | "refused" => style.red(format!("{} in the page", way.outcome)),
+        "no_receipt" => style.yellow("no receipt"),
+        other => style.dim(format!("{other} in the page")),
+    };
+    writeln!(output, "\n  {}  {outcome}  {}", style.bold(name), way.reason)?;
+    if let (Some(at), Some(browser)) = (&way.at, &way.browser) {
+        writeln!(output, "    {}", style.dim(format!("reported by the page at {at}, {browser}")))?;
+    }
     Ok(())
 }
 

@@ -90,7 +90,7 @@ pub(super) async fn page(
 }
 
 fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
-    let Trace { summary, event, ways } = trace;
+    let Trace { summary, event, ways, .. } = trace;
     let value = Value::parse(event.get());
     let json = value.as_ref().map_or_else(|_| event.get().to_owned(), pretty);
     let call = value.as_ref().ok().and_then(|v| v.get("type")?.as_text());

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use heapline_store::{Error, Millis, NewEvent, Rejected, Store};
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request};
 use http_body_util::{BodyExt, Full};
@@ -22,7 +22,7 @@ use super::counters::Counters;
 use super::decode::{Decoded, Request, decode};
 use super::limits::Limits;
 use super::route::Route;
-use super::side::Receipts;
+use super::side::{Receipts, Reported};
 use super::source::SourceTable;
 use super::{cors, key};
 
@@ -178,8 +178,10 @@ impl Ingest {
         if !rejected.is_empty() {
             self.store.reject(rejected);
         }
-        if let (Some(source), Some(receipts)) = (source, receipts) {
-            (self.receipts)(source, receipts);
+        if let (Some(source), Some(body)) = (source, receipts) {
+            let agent = header(parts, USER_AGENT.as_str()).unwrap_or_default().to_owned();
+            let client = self.client(parts, peer);
+            (self.receipts)(Reported { source, body, client, agent });
         }
         Ok(respond(&answer))
     }
@@ -218,11 +220,7 @@ impl Ingest {
     }
 
     fn judge(&self, route: Route, parts: &request::Parts, body: &[u8], peer: IpAddr) -> Decoded {
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let forwarded = parts.headers.get_all("x-forwarded-for").iter();
-        // A line that isn't text stands for a hop that can't be read, and ends the walk.
-        let forwarded = forwarded.map(|line| line.to_str().unwrap_or_default());
-        let client = self.proxies.client(peer, forwarded.collect::<Vec<_>>().into_iter());
+        let header = |name| header(parts, name);
         let address_key = parts.uri.query().and_then(|_| key::from_address(&parts.uri));
         let request = Request {
             route,
@@ -232,10 +230,17 @@ impl Ingest {
             strict: header("x-strict-mode").is_some_and(|value| value.trim() == "1"),
             body,
             now: (self.clock)(),
-            client_ip: Some(client),
+            client_ip: Some(self.client(parts, peer)),
         };
         let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner).clone();
         decode(&request, &sources, &self.limits, &|| self.ids.next())
+    }
+
+    fn client(&self, parts: &request::Parts, peer: IpAddr) -> IpAddr {
+        let forwarded = parts.headers.get_all("x-forwarded-for").iter();
+        // A line that isn't text stands for a hop that can't be read, and ends the walk.
+        let forwarded = forwarded.map(|line| line.to_str().unwrap_or_default());
+        self.proxies.client(peer, forwarded.collect::<Vec<_>>().into_iter())
     }
 
     async fn append(
@@ -283,6 +288,10 @@ impl Ingest {
         }
         response
     }
+}
+
+fn header<'a>(parts: &'a request::Parts, name: &str) -> Option<&'a str> {
+    parts.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 enum Unread {

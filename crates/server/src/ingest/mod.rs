@@ -29,5 +29,5 @@ pub use edge::Ingest;
 pub use key::unknown as unknown_key;
 pub use limits::Limits;
 pub use route::{Call, Route};
-pub use side::Receipts;
+pub use side::{Receipts, Reported};
 pub use source::{Answers, Source, SourceTable};

@@ -1,5 +1,6 @@
 //! What clients send beside events: their own metrics, and the page plugin's receipts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -7,8 +8,21 @@ use serde::de::IgnoredAny;
 
 use super::source::Source;
 
-/// Takes the page plugin's reports: the source, and the body as JSON text. It must not block.
-pub type Receipts = Box<dyn Fn(Arc<Source>, String) + Send + Sync>;
+/// Reports of a page plugin, as they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// Whose write key they bear.
+    pub source: Arc<Source>,
+    /// The body: JSON text of an object.
+    pub body: String,
+    /// Where they came from.
+    pub client: IpAddr,
+    /// The header `User-Agent`; empty without.
+    pub agent: String,
+}
+
+/// Takes the page plugin's reports. It must not block.
+pub type Receipts = Box<dyn Fn(Reported) + Send + Sync>;
 
 /// How many series `{"series":[…]}` has; 0 for anything else.
 pub(super) fn series(body: &str) -> u64 {

@@ -6,7 +6,9 @@
 
 mod address;
 mod assets;
+mod browser;
 mod document;
+mod receipts;
 mod reply;
 mod route;
 
@@ -23,12 +25,13 @@ use http::{Method, Request, Response};
 use http_body_util::Full;
 use tracing::warn;
 
-use crate::ingest;
+use crate::ingest::{self, Reported};
 use crate::server::now;
 use crate::workspace::{SourceKind, Workspace};
 
 pub use address::PublicAddress;
 use assets::{Assets, Content, Served};
+use receipts::Receipts;
 use reply::Lifetime;
 use route::Route;
 
@@ -46,6 +49,7 @@ pub struct Web {
     /// None until a workspace was read, in this run or an earlier one.
     documents: ArcSwapOption<Documents>,
     kept: PathBuf,
+    receipts: Receipts,
     store: OnceLock<Arc<dyn Store>>,
 }
 
@@ -66,12 +70,14 @@ impl Web {
             assets,
             documents: ArcSwapOption::new(documents.map(Arc::new)),
             kept,
+            receipts: Receipts::default(),
             store: OnceLock::new(),
         })
     }
 
-    /// From now on requests with unknown keys are recorded.
+    /// From now on requests with unknown keys, and what pages report, are recorded.
     pub fn record_in(&self, store: Arc<dyn Store>) {
+        self.receipts.keep_in(store.clone());
         // The first stays: a server has one store.
         self.store.set(store).ok();
     }
@@ -87,6 +93,7 @@ impl Web {
                 warn!("{doubt}");
             }
         }
+        self.receipts.set_workspace(workspace);
         let documents = workspace.sources.iter().flat_map(|source| {
             source.write_keys.iter().map(|key| {
                 let key = key.reveal();
@@ -117,6 +124,11 @@ impl Web {
         options.open(&next)?.write_all(&serde_json::to_vec(&texts)?)?;
         std::fs::rename(&next, &self.kept)?;
         Ok(())
+    }
+
+    /// Takes what a page reports. Does not block.
+    pub fn take(&self, reported: &Reported) {
+        self.receipts.take(reported, now());
     }
 
     /// Answers a request to one of the addresses for pages; `None` for any other.

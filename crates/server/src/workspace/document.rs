@@ -90,6 +90,7 @@ fn workspace(
     }
     unique(integrations.iter().map(|i| i.id.as_ref()), "integrations", "id", faults);
     one_page_integration_per_source(&integrations, faults);
+    warn_of_double_counts(&integrations, warnings);
     Some(Workspace { revision, sources, integrations, warnings: Vec::new() })
 }
 
@@ -302,6 +303,30 @@ fn one_page_integration_per_source(integrations: &[Arc<Integration>], faults: &m
                     integration.id
                 );
                 faults.push(Fault { path: "integrations".into(), message });
+            }
+        }
+    }
+}
+
+/// What reaches one and the same place from the page and from the server is counted twice there.
+fn warn_of_double_counts(integrations: &[Arc<Integration>], warnings: &mut Vec<Fault>) {
+    let enabled = || integrations.iter().enumerate().filter(|(_, i)| i.enabled);
+    for (page_at, page) in enabled() {
+        let Configured::Web(web) = &page.configured else { continue };
+        for (cloud_at, cloud) in enabled() {
+            let Configured::Cloud(configured) = &cloud.configured else { continue };
+            let environment = web.environment();
+            let shared = page.sources.iter().find(|source| cloud.takes(source));
+            let Some(source) = shared.filter(|_| configured.environment() == environment) else {
+                continue;
+            };
+            for (at, other) in [(page_at, cloud), (cloud_at, page)] {
+                let message = format!(
+                    "{environment} gets the events of the source {source:?} from {:?}, too: from \
+                     the page and from the server, so that they count twice",
+                    &*other.id
+                );
+                warnings.push(Fault { path: format!("integrations[{at}]"), message });
             }
         }
     }

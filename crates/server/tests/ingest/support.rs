@@ -68,8 +68,8 @@ impl Door {
             store.clone(),
             limits,
             TrustedProxies(proxies),
-            Box::new(move |source, body| {
-                reports.lock().unwrap().push((source.id.to_string(), body));
+            Box::new(move |reported| {
+                reports.lock().unwrap().push((reported.source.id.to_string(), reported.body));
             }),
             Box::new(move || time.load(Ordering::Relaxed)),
         );

@@ -21,7 +21,7 @@ async fn serve_one(listener: tokio::net::TcpListener, dir: &Path) {
         store.clone(),
         Limits::default(),
         TrustedProxies::default(),
-        Box::new(|_, _| {}),
+        Box::new(|_| {}),
         Box::new(|| NOON),
     );
     ingest.set_sources(Arc::new(sources()));

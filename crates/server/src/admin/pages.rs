@@ -1,0 +1,372 @@
+//! What became of events in pages: what the page reported, completed by what the event itself says.
+//!
+//! A page's word is a claim. None of this is a delivery of ours.
+
+use std::collections::BTreeMap;
+
+use heapline_action::datetime;
+use heapline_action::destination::{Configured, Definition, Web};
+use heapline_action::pipeline::{Action, Verdict, consider};
+use heapline_action::plan::Filter;
+use heapline_action::value::Value;
+use heapline_store::{Error, Millis, PageReport, PageResult, Store, StoredEvent};
+use serde::{Deserialize, Serialize};
+
+use crate::workspace::{Integration, Workspace};
+
+/// What became of one event at one action in the page.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageWay {
+    /// Id of the integration.
+    pub integration: String,
+    /// Id of the action.
+    pub action: String,
+    /// `sent`, `skipped`, `failed`: reported by the page. `filtered`, `refused`: told by the event
+    /// itself. `no_receipt`: nothing is known.
+    pub outcome: String,
+    /// Short fixed name of the reason, or the beginning of an exception.
+    pub code: String,
+    /// In one sentence.
+    pub reason: String,
+    /// When the page's report arrived, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// The browser's family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
+}
+
+/// What became of `event` in the page, one for each action that works now, and each other that
+/// reported. Empty where no page had to do with it.
+pub(super) fn ways(
+    store: &dyn Store,
+    now: &Workspace,
+    event: &StoredEvent,
+) -> Result<Vec<PageWay>, Error> {
+    let source = &event.event.source;
+    let mut integrations = now
+        .integrations
+        .iter()
+        .filter(|i| i.enabled && i.takes(source))
+        .filter_map(|i| Some((i, as_web(&i.configured)?)))
+        .peekable();
+    if integrations.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let reports = store.page_reports(source, &event.event.message_id)?;
+    let text = String::from_utf8_lossy(&event.event.json);
+    let value = Value::parse(&text).ok();
+    let mut ways = Vec::new();
+    for (integration, web) in integrations {
+        for action in integration.actions.iter().filter(|action| action.enabled) {
+            let told = telling(&reports, integration, &action.id);
+            let (outcome, code, reason) = match (told, &value) {
+                (Some(report), _) => reported(report),
+                (None, Some(value)) => unreported(integration, web, action, value),
+                (None, None) => NO_RECEIPT.into(),
+            };
+            ways.push(PageWay {
+                integration: integration.id.to_string(),
+                action: action.id.clone(),
+                outcome,
+                code,
+                reason,
+                at: told.map(|report| datetime::print(report.at)),
+                browser: told.map(|report| report.browser.to_string()),
+            });
+        }
+    }
+    Ok(ways)
+}
+
+/// Where an event reaches one and the same place twice: from the page, and by the server.
+pub(super) fn double_counts(now: &Workspace, event: &Value<'_>, source: &str) -> Vec<String> {
+    let in_page: Vec<(&Integration, String)> = now
+        .integrations
+        .iter()
+        .filter(|i| i.enabled && i.takes(source) && is_bundled(event, i.destination.definition()))
+        .filter_map(|i| Some((&**i, as_web(&i.configured)?.environment())))
+        .collect();
+    let mut warnings = Vec::new();
+    for cloud in now.integrations.iter().filter(|i| i.enabled && i.takes(source)) {
+        let Configured::Cloud(configured) = &cloud.configured else { continue };
+        let environment = configured.environment();
+        for (page, _) in in_page.iter().filter(|(_, place)| *place == environment) {
+            warnings.push(format!(
+                "{environment} gets this event twice: from the page by {:?}, and from the server \
+                 by {:?}. Disconnect the source from one of them.",
+                &*page.id, &*cloud.id
+            ));
+        }
+    }
+    warnings
+}
+
+fn as_web(configured: &Configured) -> Option<&dyn Web> {
+    match configured {
+        Configured::Web(web) => Some(&**web),
+        Configured::Cloud(_) => None,
+    }
+}
+
+/// The report that tells most: that it was sent, else the latest. An event that a page repeats is
+/// reported again.
+fn telling<'a>(
+    reports: &'a [PageReport],
+    integration: &Integration,
+    action: &str,
+) -> Option<&'a PageReport> {
+    let mut own = reports
+        .iter()
+        .rev()
+        .filter(|report| report.integration == integration.id && *report.action == *action);
+    let sent = own.clone().find(|report| report.result == PageResult::Sent);
+    sent.or_else(|| own.next())
+}
+
+/// Outcome, code, sentence.
+type Told = (String, String, String);
+
+const NO_RECEIPT: Words = Words(
+    "no_receipt",
+    "no_receipt",
+    "The page reported nothing: it was left out of the sample, blocked, or left too early.",
+);
+
+struct Words(&'static str, &'static str, &'static str);
+
+impl From<Words> for Told {
+    fn from(Words(outcome, code, reason): Words) -> Told {
+        (outcome.to_owned(), code.to_owned(), reason.to_owned())
+    }
+}
+
+fn reported(report: &PageReport) -> Told {
+    let reason = &*report.reason;
+    let sentence = match report.result {
+        PageResult::Sent => "The page handed it to the destination's script.".to_owned(),
+        PageResult::Loaded => "The destination's script runs in the page.".to_owned(),
+        PageResult::Skipped => format!("The page skipped it: {}", skipped(reason)),
+        PageResult::Failed => format!("The page couldn't send it: {}", failed(reason)),
+    };
+    (report.result.word().to_owned(), reason.to_owned(), sentence)
+}
+
+fn skipped(reason: &str) -> String {
+    match reason {
+        "integrations" => "the event's integrations object says no.".to_owned(),
+        "consent" => "the visitor has not consented.".to_owned(),
+        "trigger" => "the trigger doesn't fire on it.".to_owned(),
+        "nothing_to_send" => "there is nothing to send.".to_owned(),
+        other => format!("{other}."),
+    }
+}
+
+/// Why a page couldn't send, in words.
+pub(super) fn failed(reason: &str) -> String {
+    match reason {
+        "sdk_load_failed" => "the destination's script was blocked, or couldn't be loaded.".into(),
+        "sdk_not_ready" => "the destination's script didn't run within 10 seconds.".into(),
+        "other_environment" => {
+            "the page runs the destination's script for another environment.".into()
+        }
+        "unsupported" => "its plugin is older than this action.".into(),
+        "invalid_payload" => "the mapping gave a payload that the action doesn't take.".into(),
+        "identity_too_long" => "the user id is too long.".into(),
+        "identity_refused" => "the user id names nobody.".into(),
+        other => format!("an exception: {other}"),
+    }
+}
+
+/// What the event itself says where the page was silent.
+fn unreported(
+    integration: &Integration,
+    web: &dyn Web,
+    action: &Action,
+    event: &Value<'_>,
+) -> Told {
+    let definition = integration.destination.definition();
+    let name = definition.names.first().copied().unwrap_or_default();
+    let listed = |key| names(event, key).is_some_and(|list| list.contains(&name));
+    if listed("failedInitializations") {
+        return Words("failed", "plugin_failed", "The plugin couldn't start in the page.").into();
+    }
+    if let Some(key) = stopped_by_client(event, name, &action.names) {
+        let reason = format!("Filtered in the page: {key}.");
+        return ("filtered".to_owned(), "integrations".to_owned(), reason);
+    }
+    if names(event, "bundled").is_some() && !listed("bundled") {
+        return Words("filtered", "not_in_page", "The page had no plugin for it.").into();
+    }
+    let payload = match consider(definition, web.consent_categories(), action, event) {
+        Verdict::Filtered(filter) => {
+            let sentence = match &filter {
+                Filter::Integrations(key) => format!("Filtered in the page: {key}."),
+                Filter::Disabled | Filter::Trigger | Filter::Consent(_) => filter.to_string(),
+            };
+            return ("filtered".to_owned(), filter.code().to_owned(), sentence);
+        }
+        Verdict::Refused(refusal) => {
+            return ("refused".to_owned(), refusal.code.to_owned(), refusal.sentence);
+        }
+        Verdict::Taken(payload) => payload,
+    };
+    match web.calls(action.action_type, &payload) {
+        Err(refusal) => ("refused".to_owned(), refusal.code.to_owned(), refusal.sentence),
+        Ok(calls) if calls.is_empty() => {
+            Words("filtered", "nothing_to_send", "There is nothing to send.").into()
+        }
+        Ok(_) => NO_RECEIPT.into(),
+    }
+}
+
+/// The key by which the page's client, which knows few of the names, keeps the event from the
+/// plugin. What it lets through the plugin judges by all names.
+fn stopped_by_client<'a>(event: &Value<'_>, name: &'a str, own: &'a [String]) -> Option<&'a str> {
+    let integrations = event.get("integrations")?.as_object()?;
+    let known = std::iter::once(name).chain(own.iter().map(String::as_str));
+    let mut given = known.filter_map(|key| Some((key, integrations.get(key)?)));
+    match given.find(|(_, value)| **value != Value::Null) {
+        Some((key, Value::Bool(false))) => Some(key),
+        Some(_) => None,
+        None => (integrations.get("All") == Some(&Value::Bool(false))).then_some("All"),
+    }
+}
+
+fn is_bundled(event: &Value<'_>, definition: &Definition) -> bool {
+    let name = definition.names.first().copied().unwrap_or_default();
+    names(event, "bundled").is_some_and(|list| list.contains(&name))
+}
+
+/// A list of names in what the client tells of itself.
+fn names<'e>(event: &'e Value<'_>, key: &str) -> Option<Vec<&'e str>> {
+    let list = event.get("_metadata")?.get(key)?.as_array()?;
+    Some(list.iter().filter_map(Value::as_text).collect())
+}
+
+/// What the pages with an integration report.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageReports {
+    /// Id of the integration.
+    pub integration: String,
+    /// From when on, RFC 3339.
+    pub since: String,
+    /// Share of the successes that pages report.
+    pub rate: f64,
+    /// Loads of the destination's script, by browser.
+    pub browsers: Vec<Loads>,
+    /// Events by what became of them.
+    pub events: Vec<Fate>,
+    /// The latest failures, newest first.
+    pub failures: Vec<PageFailure>,
+}
+
+/// How many pages loaded the destination's script.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Loads {
+    /// The browser's family.
+    pub browser: String,
+    /// Reports that it runs: a sample.
+    pub loaded: u64,
+    /// Pages in which it runs, reckoned from the sample.
+    pub loaded_in_all: u64,
+    /// Reports that it was blocked or couldn't be loaded; all are reported.
+    pub blocked: u64,
+    /// Reports that it didn't run in time, or was another one; all are reported.
+    pub failed: u64,
+}
+
+/// How many events had one fate.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fate {
+    /// `sent`, `skipped`, `failed`.
+    pub result: String,
+    /// Why.
+    pub code: String,
+    /// Reports. All failures are reported; of the rest a sample.
+    pub count: u64,
+}
+
+/// One failure.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageFailure {
+    /// When its report arrived, RFC 3339.
+    pub at: String,
+    /// Message id of the event; none if it is about the page as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// Id of the action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Short fixed name, or the beginning of an exception.
+    pub code: String,
+    /// In one sentence.
+    pub reason: String,
+    /// The browser's family.
+    pub browser: String,
+}
+
+/// Failures that are told.
+const FAILURES: usize = 50;
+
+/// What pages report of `integration`; `None` if it isn't one for pages.
+pub(super) fn reports(
+    store: &dyn Store,
+    integration: &Integration,
+    since: Millis,
+) -> Result<Option<PageReports>, Error> {
+    let Some(web) = as_web(&integration.configured) else { return Ok(None) };
+    let summary = store.page_summary(&integration.id, since, FAILURES)?;
+    let settings = web.page_settings();
+    let rate = match settings.get("receipts").and_then(|receipts| receipts.get("rate")) {
+        Some(Value::Number(rate)) => rate.as_f64(),
+        Some(_) | None => 0.0,
+    };
+    let mut browsers: BTreeMap<Box<str>, Loads> = BTreeMap::new();
+    for ((browser, result, reason), count) in summary.pages {
+        let loads = browsers.entry(browser).or_insert_with_key(|browser| Loads {
+            browser: browser.to_string(),
+            loaded: 0,
+            loaded_in_all: 0,
+            blocked: 0,
+            failed: 0,
+        });
+        match (result, &*reason) {
+            (PageResult::Failed, "sdk_load_failed") => loads.blocked += count,
+            (PageResult::Failed, _) => loads.failed += count,
+            (PageResult::Loaded | PageResult::Sent | PageResult::Skipped, _) => {
+                loads.loaded += count;
+            }
+        }
+    }
+    for loads in browsers.values_mut() {
+        let whole = if rate > 0.0 { loads.loaded as f64 / rate } else { loads.loaded as f64 };
+        loads.loaded_in_all = whole.round() as u64;
+    }
+    let events = summary.events.into_iter().map(|((result, code), count)| Fate {
+        result: result.word().to_owned(),
+        code: code.into(),
+        count,
+    });
+    let failures = summary.failures.into_iter().map(|report| PageFailure {
+        at: datetime::print(report.at),
+        message_id: (!report.is_of_page()).then(|| report.message_id.to_string()),
+        action: (!report.is_of_page()).then(|| report.action.to_string()),
+        reason: failed(&report.reason),
+        code: report.reason.into(),
+        browser: report.browser.into(),
+    });
+    Ok(Some(PageReports {
+        integration: integration.id.to_string(),
+        since: datetime::print(since),
+        rate,
+        browsers: browsers.into_values().collect(),
+        events: events.collect(),
+        failures: failures.collect(),
+    }))
+}
