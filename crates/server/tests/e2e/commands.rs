@@ -1,8 +1,9 @@
 //! `heapline events`, `check`, `explain`, and how all commands end.
 
+use heapline_server::admin::AdminFile;
 use serde_json::{Value, json};
 
-use crate::support::child::{heapline, heapline_with};
+use crate::support::child::{ServerProcess, heapline, heapline_with};
 use crate::support::heap::Heap;
 use crate::support::house::House;
 use crate::support::workspace::Workspace;
@@ -68,6 +69,42 @@ async fn events_answers_alike_from_a_running_server_and_from_its_directory() {
     let running = ask(&data).await;
     house.stop().await;
     assert_eq!(ask(&data).await, running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_asks_a_server_by_address_and_reads_what_a_killed_one_left() {
+    let heap = Heap::start().await;
+    let data = tempfile::tempdir().unwrap();
+    Workspace::to(&heap.address).write(&data.path().join("workspace.toml"));
+    let server = ServerProcess::start(data.path(), "127.0.0.1:0", &[]).await;
+    let client = server.client(data.path());
+    client.track("ada", "Paid", "message-1").await;
+    client.outcome("message-1", "delivered").await;
+    let file = AdminFile::read(data.path()).unwrap().unwrap();
+    let by_address = ["events", "--server", &file.address, "--token", file.token.reveal()];
+    let ran = heapline(&by_address).await;
+    assert!(ran.code == 0 && ran.out.contains("message-1"), "{}{}", ran.out, ran.err);
+    let wrong = heapline(&["events", "--server", &file.address, "--token", "wrong"]).await;
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.err.contains("token"), "{}", wrong.err);
+    server.kill();
+    let gone = heapline(&by_address).await;
+    assert!(gone.code == 1 && gone.err.contains(&file.address), "{}", gone.err);
+    let left = heapline(&["events", "--data", data.path().to_str().unwrap()]).await;
+    assert!(left.code == 0 && left.out.contains("delivered"), "{}{}", left.out, left.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_takes_and_keeps_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("demo");
+    let demo = ["demo", "--for", "1s", "--port", "0", "--data", data.to_str().unwrap()];
+    let ran = heapline(&demo).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let last = ran.out.lines().last().unwrap();
+    assert!(last.contains("accepted") && !last.contains("accepted 0 "), "{}", ran.out);
+    let list = heapline(&["events", "--data", data.to_str().unwrap(), "--limit", "1"]).await;
+    assert_eq!(list.code, 0, "{}", list.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

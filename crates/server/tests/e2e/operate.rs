@@ -216,3 +216,47 @@ async fn limits_of_the_settings_hold_at_the_door() {
     }
     house.client.accepted("/v1/batch", &json!({ "batch": [item("1"), item("2")] })).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_under_load_answers_for_all_that_it_took() {
+    let heap = Heap::start().await.without_rates().await;
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    Workspace::to(&heap.address)
+        .settings("eventsPerMinute = 0, eventsPerMinutePerIdentity = 0")
+        .write(&data.join("workspace.toml"));
+    let server = ServerProcess::start(data, "127.0.0.1:0", &[]).await;
+    let posters: Vec<_> = (0..4)
+        .map(|poster| {
+            let client = server.client(data);
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                loop {
+                    let name = format!("{}", taken.len());
+                    let body = json!({ "userId": format!("user-{poster}"), "event": name,
+                        "messageId": format!("message-{poster}-{name}") });
+                    let answer = client.try_post("wk_server", "/v1/track", &body).await;
+                    match answer.map(|answer| answer.status) {
+                        Some(200) => taken.push(name),
+                        Some(503) | None => return taken,
+                        Some(other) => panic!("{other}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    heap.events_at_least(200).await;
+    assert_eq!(server.terminate().await.0, Some(0));
+    let mut taken = Vec::new();
+    for poster in posters {
+        taken.push(poster.await.unwrap());
+    }
+    let all: usize = taken.iter().map(Vec::len).sum();
+    let server = ServerProcess::start(data, "127.0.0.1:0", &[]).await;
+    heap.events(all).await;
+    for (poster, taken) in taken.iter().enumerate() {
+        assert_eq!(&heap.names(&format!("user-{poster}")).await, taken);
+    }
+    assert_eq!(heap.summary().duplicates, 0, "a stop lets requests in flight settle");
+    assert_eq!(server.terminate().await.0, Some(0));
+}

@@ -157,3 +157,22 @@ async fn an_event_that_no_try_delivers_in_the_retry_window_expires() {
     house.client.outcome("message-2", "delivered").await;
     assert_eq!(heap.names("ada").await, ["Later"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_integration_goes_on_where_it_was_and_repeats_no_part() {
+    let (old, new) = (Heap::start().await, Heap::start().await);
+    old.fault(&json!({ "kind": "status", "status": 503, "path": TRACK })).await;
+    let house = House::start(&Workspace::to(&old.address)).await;
+    for number in 0..300 {
+        let user = format!("user-{number}");
+        let body = json!({ "userId": user, "anonymousId": "a", "event": "E",
+            "messageId": format!("message-{number}") });
+        house.client.accepted("/v1/track", &body).await;
+    }
+    until("all users' properties", async || (old.summary().users == 300).then_some(())).await;
+    house.change(&Workspace::to(&new.address)).await;
+    new.events(300).await;
+    assert_eq!(new.answered(USERS, 200), 0, "the first part had succeeded before");
+    assert_eq!(old.summary().events, 0);
+    house.client.outcome("message-299", "delivered").await;
+}

@@ -56,13 +56,17 @@ impl Heap {
         found.then(|| serde_json::from_str(&text).unwrap())
     }
 
-    /// The stored events once there are `count` of them; more is a failure.
-    pub(crate) async fn events(&self, count: usize) -> Vec<Value> {
-        let wanted = count as u64;
+    /// Waits for so many events, or more.
+    pub(crate) async fn events_at_least(&self, count: u64) {
         until(&format!("{count} events in Heap"), async || {
-            (self.summary().events >= wanted).then_some(())
+            (self.summary().events >= count).then_some(())
         })
         .await;
+    }
+
+    /// The stored events once there are `count` of them; more is a failure.
+    pub(crate) async fn events(&self, count: usize) -> Vec<Value> {
+        self.events_at_least(count as u64).await;
         let events = self.list("events").await;
         assert_eq!(events.len(), count, "{events:#?}");
         events
