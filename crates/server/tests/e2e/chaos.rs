@@ -1,7 +1,7 @@
 //! Everything at once: visitors that log in, a Heap that fails in every way, kill -9 and changes of
 //! the workspace; and in the end every event is where it belongs, in its user's order, once.
 //!
-//! `HEAPLINE_KILL_ROUNDS=100` makes it as many rounds instead of 5.
+//! `HEAPLINE_KILLS=100` makes it as many rounds instead of 5.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -88,7 +88,7 @@ async fn order_faults(heap: &Heap) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_ends_well_in_spite_of_everything() {
-    let rounds = std::env::var("HEAPLINE_KILL_ROUNDS");
+    let rounds = std::env::var("HEAPLINE_KILLS");
     let rounds: usize = rounds.map_or(5, |text| text.parse().unwrap());
     let heap = Heap::start().await.without_rates().await;
     order_faults(&heap).await;

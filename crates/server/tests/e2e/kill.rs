@@ -1,6 +1,6 @@
 //! kill -9 under load: what was acknowledged is delivered, in its user's order, and counted once.
 //!
-//! `HEAPLINE_KILL_ROUNDS=100` makes it as many rounds instead of 10.
+//! `HEAPLINE_KILLS=100` makes it as many rounds instead of 10.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -50,7 +50,7 @@ async fn post(client: Client, user: String, over: Arc<AtomicBool>) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_kill_9() {
-    let rounds = std::env::var("HEAPLINE_KILL_ROUNDS");
+    let rounds = std::env::var("HEAPLINE_KILLS");
     let rounds: usize = rounds.map_or(10, |text| text.parse().unwrap());
     let heap = Heap::start().await.without_rates().await;
     let data = tempfile::tempdir().unwrap();
