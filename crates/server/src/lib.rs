@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod control;
 pub mod courier;
 mod front;
 pub mod ingest;

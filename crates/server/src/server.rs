@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
-use arc_swap::ArcSwap;
 use heapline_store::embedded::Embedded;
 use heapline_store::{Commit, Millis, Settings, Store};
 use tokio::net::TcpListener;
@@ -14,24 +13,23 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Admin, AdminFile, Revisions};
+use crate::admin::{self, AdminFile, Revisions};
 use crate::config::Config;
 use crate::console::{self, Console};
+use crate::control::{Control, Origin, Problem, Tokens, Workspaces};
 use crate::courier::{Fleet, Surroundings};
 use crate::front::Front;
-use crate::ingest::{self, Ingest, Limits, Network, SourceTable, TrustedProxies};
+use crate::ingest::{self, Ingest, Limits, Network, TrustedProxies};
 use crate::telemetry::Metrics;
 use crate::web::{PublicAddress, Web};
-use crate::workspace::{self, Answers, Format, SourceKind, Workspace};
 
 /// A server that is listening.
 pub struct Server {
     address: SocketAddr,
     ingest: Arc<Ingest>,
-    web: Arc<Web>,
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
-    workspace: Arc<ArcSwap<Workspace>>,
+    control: Arc<Control>,
     metrics: Arc<Metrics>,
     sign_in: String,
     stop_within: Duration,
@@ -65,46 +63,50 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let store = open_store(config, data, &metrics)?;
         web.record_in(store.clone());
-        // Before it is read, so that no change falls in between.
-        let seen = workspace_file.as_deref().and_then(stamp);
-        let revision = match &workspace_file {
-            Some(file) => read_workspace(&*store, file)?,
-            None => stored_workspace(&*store)?,
-        };
-        tell(&revision);
-        web.set_workspace(&revision);
-        let workspace = Arc::new(ArcSwap::from_pointee(revision));
         let ingest = Arc::new(open_door(config, store.clone(), web.clone())?);
-        ingest.set_sources(source_table(&workspace.load()));
 
         let runtime = tokio::runtime::Handle::current();
         let around =
             Surroundings::new(store.clone(), metrics.clone(), config.delivery.clone(), runtime)?;
         let fleet = Arc::new(Fleet::new(around)?);
-        fleet.apply(&workspace.load(), config.server.stop_within)?;
+        let origin = workspace_file.map_or(Origin::Store, Origin::File);
+        let workspaces = Workspaces::open(
+            store.clone(),
+            fleet.clone(),
+            ingest.clone(),
+            origin.clone(),
+            config.server.stop_within,
+        )
+        .map_err(|problem| explained(&origin, problem))?;
+        let pages = web.clone();
+        pages.set_workspace(&workspaces.current());
+        workspaces.on_change(move |workspace| pages.set_workspace(workspace));
 
         let admin_file = AdminFile::write(data, address)?;
-        let admin = Arc::new(Admin {
+        let control = Arc::new(Control {
+            tokens: Tokens::open(store.clone(), admin_file.token)?,
             store: store.clone(),
-            workspace: workspace.clone(),
+            workspaces,
             fleet: fleet.clone(),
             metrics: metrics.clone(),
             ingest: ingest.clone(),
-            token: admin_file.token,
             revisions: Revisions::default(),
         });
         let (stop, stopping) = watch::channel(false);
-        let console = Console::new(admin.clone(), workspace_file.clone(), stopping.clone());
+        let file = match &origin {
+            Origin::File(file) => Some(file.clone()),
+            Origin::Store => None,
+        };
+        let console = Console::new(control.clone(), file, stopping.clone());
         let sign_in = console.sign_in_path()?;
         let console = console::router(Arc::new(console));
-        front.open(ingest.clone(), admin::router(admin).merge(console));
+        front.open(ingest.clone(), admin::router(control.clone()).merge(console));
         let mut server = Server {
             address,
             ingest,
-            web,
             store,
             fleet,
-            workspace,
+            control,
             metrics,
             sign_in,
             stop_within: config.server.stop_within,
@@ -114,17 +116,8 @@ impl Server {
             accepting,
         };
         server.tasks.push(tokio::spawn(retain_all(server.store.clone(), stopping.clone())));
-        if let Some(file) = workspace_file {
-            let follow = Follow {
-                file,
-                store: server.store.clone(),
-                fleet: server.fleet.clone(),
-                ingest: server.ingest.clone(),
-                web: server.web.clone(),
-                workspace: server.workspace.clone(),
-                within: server.stop_within,
-            };
-            server.tasks.push(tokio::spawn(follow.run(seen, stopping)));
+        if let Origin::File(_) = origin {
+            server.tasks.push(tokio::spawn(follow_file(server.control.clone(), stopping)));
         }
         info!(%address, data = %data.display(), "listening");
         Ok(server)
@@ -148,7 +141,12 @@ impl Server {
 
     /// Revision of the workspace that it works by.
     pub fn revision(&self) -> u64 {
-        self.workspace.load().revision
+        self.control.workspaces.current().revision
+    }
+
+    /// What operators can do with it.
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
     }
 
     /// What its door has seen.
@@ -223,59 +221,6 @@ fn open_door(config: &Config, store: Arc<dyn Store>, web: Arc<Web>) -> Result<In
     Ok(Ingest::new(store, limits, proxies, receipts, Box::new(now)))
 }
 
-fn source_table(workspace: &Workspace) -> Arc<SourceTable> {
-    let keys = workspace.sources.iter().flat_map(|source| {
-        let door = Arc::new(ingest::Source {
-            id: source.id.clone(),
-            web: source.kind == SourceKind::JavaScript,
-            enabled: source.enabled,
-            answers: match source.answers {
-                Answers::Strict => ingest::Answers::Strict,
-                Answers::Permissive => ingest::Answers::Permissive,
-            },
-        });
-        source.write_keys.iter().map(move |key| (key.reveal().into(), door.clone()))
-    });
-    Arc::new(SourceTable::new(keys))
-}
-
-fn tell(workspace: &Workspace) {
-    for warning in &workspace.warnings {
-        warn!(path = warning.path, "{}", warning.message);
-    }
-    if workspace.sources.is_empty() {
-        warn!("the workspace has no source: no event gets in; start with --workspace FILE");
-    }
-}
-
-/// Reads the workspace file and keeps it as a revision if it says something new.
-fn read_workspace(store: &dyn Store, file: &Path) -> Result<Workspace> {
-    let document = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the workspace {}", file.display()))?;
-    let latest = store.revision(None)?;
-    let number = latest.as_ref().map_or(0, |revision| revision.number);
-    let same = latest.is_some_and(|revision| *revision.document == *document);
-    let parse = |number| workspace::parse(&document, Format::guess(&document), number);
-    let mut workspace = parse(number).map_err(|faults| {
-        let list: Vec<String> = faults.iter().map(|f| format!("\n  {f}")).collect();
-        anyhow!("the workspace {} has faults:{}", file.display(), list.concat())
-    })?;
-    if !same {
-        let by = format!("file {}", file.display());
-        workspace.revision = store.save_revision(number, now(), &by, &document)?;
-    }
-    Ok(workspace)
-}
-
-fn stored_workspace(store: &dyn Store) -> Result<Workspace> {
-    let Some(revision) = store.revision(None)? else { return Ok(Workspace::empty()) };
-    let format = Format::guess(&revision.document);
-    workspace::parse(&revision.document, format, revision.number).map_err(|faults| {
-        let list: Vec<String> = faults.iter().map(|f| format!("\n  {f}")).collect();
-        anyhow!("revision {} of the workspace has faults:{}", revision.number, list.concat())
-    })
-}
-
 async fn retain_all(store: Arc<dyn Store>, mut stopping: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(RETAIN);
     loop {
@@ -298,58 +243,40 @@ async fn retain_all(store: Arc<dyn Store>, mut stopping: watch::Receiver<bool>) 
     }
 }
 
-/// What tells one state of a file from another.
-type Stamp = (SystemTime, u64);
-
-fn stamp(file: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
-/// Applies a workspace file whenever it changes.
-struct Follow {
-    file: PathBuf,
-    store: Arc<dyn Store>,
-    fleet: Arc<Fleet>,
-    ingest: Arc<Ingest>,
-    web: Arc<Web>,
-    workspace: Arc<ArcSwap<Workspace>>,
-    within: Duration,
-}
-
-impl Follow {
-    async fn run(self, mut seen: Option<Stamp>, mut stopping: watch::Receiver<bool>) {
-        let this = Arc::new(self);
-        let mut ticks = tokio::time::interval(LOOK);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                _ = stopping.wait_for(|stop| *stop) => return,
-            }
-            let stamp = stamp(&this.file);
-            if stamp == seen {
-                continue;
-            }
-            seen = stamp;
-            let again = this.clone();
-            let applied = tokio::task::spawn_blocking(move || again.apply()).await;
-            match applied {
-                Ok(Ok(revision)) => info!(revision, "the workspace file was applied"),
-                Ok(Err(e)) => error!("the workspace stays as it was: {e:#}"),
-                Err(e) => error!(error = %e, "applying the workspace ended in a panic"),
-            }
+/// A problem with the workspace, fault by fault.
+fn explained(origin: &Origin, problem: Problem) -> anyhow::Error {
+    let what = match origin {
+        Origin::File(file) => format!("the workspace {}", file.display()),
+        Origin::Store => "the stored workspace".to_owned(),
+    };
+    match problem {
+        Problem::Faulty(faults) => {
+            let list: Vec<String> = faults.iter().map(|f| format!("\n  {f}")).collect();
+            anyhow!("{what} has faults:{}", list.concat())
         }
+        problem => problem.into(),
     }
+}
 
-    fn apply(&self) -> Result<u64> {
-        let workspace = read_workspace(&*self.store, &self.file)?;
-        tell(&workspace);
-        let revision = workspace.revision;
-        self.ingest.set_sources(source_table(&workspace));
-        self.web.set_workspace(&workspace);
-        self.fleet.apply(&workspace, self.within)?;
-        self.workspace.store(Arc::new(workspace));
-        Ok(revision)
+/// Applies the workspace file whenever it changes.
+async fn follow_file(control: Arc<Control>, mut stopping: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        let again = control.clone();
+        let followed = tokio::task::spawn_blocking(move || again.workspaces.follow()).await;
+        match followed {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(revision))) => info!(revision, "the workspace file was applied"),
+            Ok(Err(problem)) => {
+                let e = explained(control.workspaces.origin(), problem);
+                error!("the workspace stays as it was: {e:#}");
+            }
+            Err(e) => error!(error = %e, "applying the workspace ended in a panic"),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! version.
 #![deny(missing_docs)]
 
+mod admin;
 pub mod embedded;
 mod error;
 mod event;
@@ -18,6 +19,7 @@ mod settings;
 mod settlement;
 mod store;
 
+pub use admin::{Count, Gather, Note, Span};
 pub use embedded::Embedded;
 pub use error::Error;
 pub use event::{AppendDone, Appended, Millis, NewEvent, Seq, StoredEvent};

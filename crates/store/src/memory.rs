@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    AppendDone, Appended, Error, Extent, Found, HeldEvent, LedgerBatch, Millis, NewEvent, Page,
-    PageReport, PageResult, PageSummary, Query, Reader, Rejected, RequestRecord, Retained,
-    Revision, Seq, Settings, Settlement, Store, StoredEvent,
+    AppendDone, Appended, Count, Error, Extent, Found, Gather, HeldEvent, LedgerBatch, Millis,
+    NewEvent, Note, Page, PageReport, PageResult, PageSummary, Query, Reader, Rejected,
+    RequestRecord, Retained, Revision, Seq, Settings, Settlement, Span, Store, StoredEvent,
 };
 
 /// See the [module](self). Clones are the same store.
@@ -20,6 +20,8 @@ pub struct Memory {
 
 type Wake = Arc<dyn Fn(Seq) + Send + Sync>;
 type Place = (Arc<str>, Seq);
+/// Length of the span, its beginning, subject and name.
+type Counted = (Millis, Millis, Arc<str>, Arc<str>);
 
 #[derive(Default)]
 struct State {
@@ -36,6 +38,9 @@ struct State {
     rejected: VecDeque<Rejected>,
     reports: VecDeque<PageReport>,
     revisions: Vec<Revision>,
+    kept: BTreeMap<(String, String), String>,
+    notes: Vec<Note>,
+    counts: BTreeMap<Counted, (u64, Gather)>,
     closed: bool,
 }
 
@@ -344,6 +349,67 @@ impl Store for Memory {
         Ok(self.state().revisions.iter().rev().map(without_text).collect())
     }
 
+    fn keep(&self, kind: &str, key: &str, text: Option<&str>) -> Result<(), Error> {
+        let mut state = self.state();
+        let place = (kind.to_owned(), key.to_owned());
+        match text {
+            Some(text) => state.kept.insert(place, text.to_owned()),
+            None => state.kept.remove(&place),
+        };
+        Ok(())
+    }
+
+    fn kept(&self, kind: &str) -> Result<BTreeMap<String, String>, Error> {
+        let state = self.state();
+        let of_kind = state.kept.iter().filter(|((of, _), _)| of == kind);
+        Ok(of_kind.map(|((_, key), text)| (key.clone(), text.clone())).collect())
+    }
+
+    fn note(&self, note: &Note) -> Result<(), Error> {
+        self.state().notes.push(note.clone());
+        Ok(())
+    }
+
+    fn notes(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Note)>, Error> {
+        let state = self.state();
+        let numbered = (1..).zip(&state.notes).map(|(number, note)| (number, note.clone()));
+        let mut notes: Vec<(u64, Note)> =
+            numbered.filter(|(number, _)| before.is_none_or(|before| *number < before)).collect();
+        notes.reverse();
+        notes.truncate(limit);
+        Ok(notes)
+    }
+
+    fn count(&self, counts: &[Count]) -> Result<(), Error> {
+        let mut state = self.state();
+        for count in counts {
+            for span in Span::ALL {
+                let (subject, name) = (count.subject.clone(), count.name.clone());
+                let place = (span.millis(), span.start(count.at), subject, name);
+                let (value, how) = state.counts.entry(place).or_insert((0, count.how));
+                *value = how.gather(*value, count.value);
+            }
+        }
+        Ok(())
+    }
+
+    fn counts(&self, span: Span, from: Millis, to: Millis) -> Result<Vec<Count>, Error> {
+        let state = self.state();
+        let wanted = state
+            .counts
+            .iter()
+            .filter(|((length, at, ..), _)| *length == span.millis() && *at >= from && *at < to);
+        Ok(wanted
+            .map(|((_, at, subject, name), (value, how))| Count {
+                at: *at,
+                subject: subject.clone(),
+                name: name.clone(),
+                value: *value,
+                how: *how,
+            })
+            .collect())
+    }
+
     fn retain(&self, now: Millis) -> Result<Retained, Error> {
         let mut state = self.state();
         let first = state.first();
@@ -356,6 +422,10 @@ impl Store for Memory {
             state.events.pop_front();
             state.dropped += 1;
         }
+        state.counts.retain(|(length, at, ..), _| {
+            let span = Span::ALL.into_iter().find(|span| span.millis() == *length);
+            span.is_some_and(|span| *at >= now.saturating_sub(span.kept()))
+        });
         let (kept, State { settlements, held, seen, reports, .. }) = (state.first(), &mut *state);
         settlements.retain(|place, _| place.1 >= kept || held.contains_key(place));
         reports.retain(|report| report.at >= now.saturating_sub(self.settings.retention));

@@ -31,6 +31,8 @@ pub struct Query {
     pub until: Option<Millis>,
     /// Only places below this one: for the next page.
     pub before: Option<Seq>,
+    /// Only this place and those above.
+    pub from: Option<Seq>,
     /// At most so many.
     pub limit: usize,
 }
@@ -43,6 +45,7 @@ impl Query {
             asked.as_deref().is_none_or(|asked| has == Some(asked))
         };
         self.before.is_none_or(|before| *seq < before)
+            && self.from.is_none_or(|from| *seq >= from)
             && self.since.is_none_or(|since| event.received_at >= since)
             && self.until.is_none_or(|until| event.received_at < until)
             && same(&self.message_id, Some(&event.message_id))

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, PageReport,
-    PageSummary, Query, Rejected, RequestRecord, Retained, Revision, Seq, Settlement, StoredEvent,
+    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Note, Page,
+    PageReport, PageSummary, Query, Rejected, RequestRecord, Retained, Revision, Seq, Settlement,
+    Span, StoredEvent,
 };
 
 /// Reads the journal in order. Sees only durable events.
@@ -110,6 +111,28 @@ pub trait Store: Send + Sync {
 
     /// All revisions without their documents' text, newest first.
     fn revisions(&self) -> Result<Vec<Revision>, Error>;
+
+    /// Keeps a small text by kind and key, in place of an earlier one; `None` forgets it. On return
+    /// it survives a loss of power.
+    fn keep(&self, kind: &str, key: &str, text: Option<&str>) -> Result<(), Error>;
+
+    /// All kept texts of a kind, by key.
+    fn kept(&self, kind: &str) -> Result<BTreeMap<String, String>, Error>;
+
+    /// Adds to the log of changes, which nothing takes away from. On return it survives a loss of
+    /// power.
+    fn note(&self, note: &Note) -> Result<(), Error>;
+
+    /// The log of changes with its numbers, newest first, below `before`, at most `limit`.
+    fn notes(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Note)>, Error>;
+
+    /// Adds to the counters of the minute and the hour of each count, all or none. A subject and
+    /// name is always gathered in the same way.
+    fn count(&self, counts: &[Count]) -> Result<(), Error>;
+
+    /// The counters of the minutes or hours that begin from `from` to before `to`, by time, subject
+    /// and name.
+    fn counts(&self, span: Span, from: Millis, to: Millis) -> Result<Vec<Count>, Error>;
 
     /// Drops what is older than the retention settings allow, at `now`, and gives the space back.
     /// Events are dropped whether they are delivered or not; the answer says which were not.

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use common::*;
 use heapline_store::{
     Appended::{Duplicate, Stored},
-    Embedded, Error, Extent, LedgerBatch, NewEvent, Outcome, PageReport, PageResult, PageSummary,
-    Query, Revision, Settings, Store,
+    Count, Embedded, Error, Extent, Gather, LedgerBatch, NewEvent, Note, Outcome, PageReport,
+    PageResult, PageSummary, Query, Revision, Settings, Span, Store,
 };
 
 #[test]
@@ -304,6 +304,10 @@ fn find_answers_each_question_newest_first() {
         (Query { user_id: some("u2"), before: Some(12), ..ask() }, vec![9, 6, 3]),
         (Query { anonymous_id: some("ann"), user_id: some("u2"), ..ask() }, vec![18, 12, 6]),
         (Query { event: some("Rare"), ..ask() }, vec![16, 11, 6, 1]),
+        (Query { from: Some(6), before: Some(16), event: some("Rare"), ..ask() }, vec![11, 6]),
+        (Query { from: Some(9), user_id: some("u2"), ..ask() }, vec![18, 15, 12, 9]),
+        (Query { from: Some(9), outcome: Some(Outcome::Failed), ..ask() }, vec![15, 9]),
+        (Query { from: Some(21), ..ask() }, vec![]),
         (Query { source: some("site"), event: some("Rare"), ..ask() }, vec![6, 1]),
         (Query { since: Some(NOW + 17), ..ask() }, vec![20, 19, 18]),
         (Query { until: Some(NOW + 3), ..ask() }, vec![3, 2, 1]),
@@ -380,6 +384,86 @@ fn revisions_are_numbered_and_conflicts_named() {
         assert_eq!(store.revision(Some(3)).unwrap(), None);
         let without = |r| Revision { document: "".into(), ..r };
         assert_eq!(store.revisions().unwrap(), [without(two), without(one)]);
+    });
+}
+
+#[test]
+fn small_texts_are_kept_by_kind_and_key() {
+    each(&small(), |store| {
+        store.keep("token", "a", Some("one")).unwrap();
+        store.keep("token", "b", Some("two")).unwrap();
+        store.keep("replay", "a", Some("three")).unwrap();
+        store.keep("token", "a", Some("four")).unwrap();
+        store.keep("token", "c", None).unwrap();
+        let all = |kind| store.kept(kind).unwrap().into_iter().collect::<Vec<_>>();
+        let pair = |key: &str, text: &str| (key.to_owned(), text.to_owned());
+        assert_eq!(all("token"), [pair("a", "four"), pair("b", "two")]);
+        store.keep("token", "a", None).unwrap();
+        assert_eq!(all("token"), [pair("b", "two")]);
+        assert_eq!(all("replay"), [pair("a", "three")]);
+        assert_eq!(all("other"), []);
+    });
+}
+
+#[test]
+fn the_log_of_changes_is_read_newest_first() {
+    each(&small(), |store| {
+        let note = |n: i64| Note {
+            at: NOW + n,
+            who: "ann".into(),
+            what: format!("did {n}").into(),
+            revision: (n % 2 == 0).then_some(7),
+        };
+        (1..=5).for_each(|n| store.note(&note(n)).unwrap());
+        let newest = store.notes(None, 2).unwrap();
+        assert_eq!(newest, [(5, note(5)), (4, note(4))]);
+        assert_eq!(store.notes(Some(4), 9).unwrap(), [(3, note(3)), (2, note(2)), (1, note(1))]);
+    });
+}
+
+#[test]
+fn counts_are_gathered_by_minute_and_hour_for_as_long_as_each_is_kept() {
+    each(&small(), |store| {
+        let hour = NOW - NOW % HOUR;
+        let count = |at, name: &str, value, how| Count {
+            at,
+            subject: "heap".into(),
+            name: name.into(),
+            value,
+            how,
+        };
+        let (sum, peak) = (Gather::Sum, Gather::Peak);
+        store
+            .count(&[
+                count(hour + 5, "delivered", 3, sum),
+                count(hour + 59_999, "delivered", 4, sum),
+                count(hour + 7, "pending", 9, peak),
+            ])
+            .unwrap();
+        store
+            .count(&[
+                count(hour + 60_000, "delivered", 5, sum),
+                count(hour + 8, "pending", 2, peak),
+                count(hour + HOUR, "delivered", 6, sum),
+            ])
+            .unwrap();
+        let minutes = [
+            count(hour, "delivered", 7, sum),
+            count(hour, "pending", 9, peak),
+            count(hour + 60_000, "delivered", 5, sum),
+        ];
+        assert_eq!(store.counts(Span::Minute, hour, hour + HOUR).unwrap(), minutes);
+        let hours = [
+            count(hour, "delivered", 12, sum),
+            count(hour, "pending", 9, peak),
+            count(hour + HOUR, "delivered", 6, sum),
+        ];
+        assert_eq!(store.counts(Span::Hour, hour, hour + 2 * HOUR).unwrap(), hours);
+        store.retain(hour + 2 * DAY + 1).unwrap();
+        assert_eq!(store.counts(Span::Minute, 0, hour + HOUR).unwrap(), minutes[2..]);
+        assert_eq!(store.counts(Span::Hour, hour, hour + 2 * HOUR).unwrap(), hours);
+        store.retain(hour + 400 * DAY + 1).unwrap();
+        assert_eq!(store.counts(Span::Hour, 0, hour + 2 * HOUR).unwrap(), hours[2..]);
     });
 }
 

@@ -12,7 +12,8 @@ use common::*;
 use heapline_store::embedded::{inspect, mend};
 use heapline_store::{
     Appended::{Duplicate, Stored},
-    Commit, Embedded, Error, LedgerBatch, NewEvent, Outcome, Query, Settings, Store,
+    Commit, Count, Embedded, Error, Gather, LedgerBatch, NewEvent, Note, Outcome, Query, Settings,
+    Span, Store,
 };
 
 fn copy(from: &Path, to: &Path) {
@@ -251,6 +252,21 @@ fn the_fixture_of_version_1_opens_and_says_what_it_did() {
     assert_eq!(store.linked("heap", "bob").unwrap(), Some("user 3".into()));
     assert_eq!(store.rejected(None, 9).unwrap(), [rejected(1, "site")]);
     assert_eq!(store.revision(None).unwrap().unwrap().document, "{\"sources\":[]}".into());
+    assert_eq!(store.kept("token").unwrap(), BTreeMap::from([("t1".into(), "text".into())]));
+    assert_eq!(store.notes(None, 9).unwrap(), [(1, fixture_note())]);
+    let minute = Span::Minute.start(NOW);
+    assert_eq!(
+        store.counts(Span::Minute, 0, NOW).unwrap(),
+        [Count { at: minute, ..fixture_count() }]
+    );
+}
+
+fn fixture_note() -> Note {
+    Note { at: NOW, who: "ann".into(), what: "saved".into(), revision: Some(1) }
+}
+
+fn fixture_count() -> Count {
+    Count { at: NOW, subject: "heap".into(), name: "delivered".into(), value: 3, how: Gather::Sum }
 }
 
 fn fixture_event(n: i64) -> NewEvent {
@@ -299,6 +315,9 @@ fn make_fixture(dir: &Path) {
     store.record(batch).unwrap();
     store.reject(vec![rejected(1, "site")]);
     store.save_revision(0, NOW, "ann", "{\"sources\":[]}").unwrap();
+    store.keep("token", "t1", Some("text")).unwrap();
+    store.note(&fixture_note()).unwrap();
+    store.count(&[fixture_count()]).unwrap();
     store.close().unwrap();
     drop(store);
     for extra in ["lock", "journal/spare"] {

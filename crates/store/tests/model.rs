@@ -31,7 +31,7 @@ enum Verb {
     Append(Vec<NewEvent>),
     Record { fates: Vec<Fate>, cursor: u64, hold: bool },
     Release(u64),
-    Find(Query),
+    Find(Box<Query>),
     Reject(Vec<usize>),
     Save(u64),
     Reopen,
@@ -79,6 +79,7 @@ fn some_query() -> impl Strategy<Value = Query> {
         number(3 * DAY),
         number(3 * DAY),
         number(80),
+        number(80),
         1..7_usize,
     );
     (who, what).prop_map(|(who, what)| Query {
@@ -93,7 +94,8 @@ fn some_query() -> impl Strategy<Value = Query> {
         since: what.3.map(|at| NOW + at),
         until: what.4.map(|at| NOW + at),
         before: what.5.map(|seq| seq as u64),
-        limit: what.6,
+        from: what.6.map(|seq| seq as u64),
+        limit: what.7,
     })
 }
 
@@ -105,7 +107,7 @@ fn some_verb() -> impl Strategy<Value = Verb> {
         3 => (fates, 1..80_u64, any::<bool>())
             .prop_map(|(fates, cursor, hold)| Verb::Record { fates, cursor, hold }),
         1 => (1..80_u64).prop_map(Verb::Release),
-        5 => some_query().prop_map(Verb::Find),
+        5 => some_query().prop_map(|query| Verb::Find(Box::new(query))),
         1 => proptest::collection::vec(0..9_usize, 0..9).prop_map(Verb::Reject),
         1 => (0..3_u64).prop_map(Verb::Save),
         1 => Just(Verb::Reopen),

@@ -4,10 +4,11 @@ use heapline_action::datetime;
 use heapline_action::value::Value;
 use heapline_store::{Outcome, Query, Seq, Store};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::events::{self, Revisions};
-use super::pages;
-use super::problem::Problem;
+use super::pages::{self, PageReports};
+use crate::control::Problem;
 use crate::workspace::{self, Workspace};
 
 /// Most events in one page.
@@ -30,7 +31,8 @@ pub enum Ask {
 }
 
 /// Conditions on events, as query parameters; all that are given must hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct EventParams {
     /// Exact message id.
@@ -72,7 +74,8 @@ pub struct EventParams {
 }
 
 /// Conditions on refused input, as query parameters.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 pub struct RefusedParams {
     /// Id of a source.
@@ -84,7 +87,7 @@ pub struct RefusedParams {
 }
 
 /// Input that was turned away at the door.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Refused {
     /// When it arrived, RFC 3339.
     pub at: String,
@@ -126,37 +129,44 @@ impl Ask {
             Ask::Events(params) => print(&events::list(store, now, &params.query()?)?),
             Ask::Trace(seq) => {
                 let trace = events::trace(store, now, revisions, *seq)?;
-                let missing = || Problem::not_found(format!("the journal has no event {seq}"));
+                let missing = || Problem::Missing(format!("the journal has no event {seq}"));
                 print(&trace.ok_or_else(missing)?)
             }
-            Ask::Refused(params) => {
-                let limit = params.limit.unwrap_or(50).min(PAGE);
-                let rejected = store.rejected(params.source.as_deref(), limit)?;
-                let refused: Vec<Refused> = rejected
-                    .into_iter()
-                    .map(|r| Refused {
-                        at: datetime::print(r.at),
-                        source: r.source.into(),
-                        code: r.code.into(),
-                        message: r.message.into(),
-                        excerpt: r.excerpt.into(),
-                    })
-                    .collect();
-                print(&refused)
-            }
-            Ask::PageReports(id, since) => {
-                let since = match since.as_deref() {
-                    Some(text) => moment("since", text)?,
-                    None => crate::server::now() - DAY,
-                };
-                let missing = |what| Problem::not_found(format!("{what} the id {id:?}"));
-                let integration = now.integration(id);
-                let integration = integration.ok_or_else(|| missing("no integration has"))?;
-                let reports = pages::reports(store, integration, since)?;
-                print(&reports.ok_or_else(|| missing("no integration of pages has"))?)
-            }
+            Ask::Refused(params) => print(&refused(store, params)?),
+            Ask::PageReports(id, since) => print(&page_reports(store, now, id, since.as_deref())?),
         })
     }
+}
+
+/// Refused input, newest first.
+pub fn refused(store: &dyn Store, params: &RefusedParams) -> Result<Vec<Refused>, Problem> {
+    let limit = params.limit.unwrap_or(50).min(PAGE);
+    let rejected = store.rejected(params.source.as_deref(), limit)?;
+    let refused = rejected.into_iter().map(|r| Refused {
+        at: datetime::print(r.at),
+        source: r.source.into(),
+        code: r.code.into(),
+        message: r.message.into(),
+        excerpt: r.excerpt.into(),
+    });
+    Ok(refused.collect())
+}
+
+/// What pages reported for an integration of pages, since a moment or for a day.
+pub fn page_reports(
+    store: &dyn Store,
+    now: &Workspace,
+    id: &str,
+    since: Option<&str>,
+) -> Result<PageReports, Problem> {
+    let since = match since {
+        Some(text) => moment("since", text)?,
+        None => crate::server::now() - DAY,
+    };
+    let missing = |what| Problem::Missing(format!("{what} the id {id:?}"));
+    let integration = now.integration(id).ok_or_else(|| missing("no integration has"))?;
+    let reports = pages::reports(store, integration, since)?;
+    reports.ok_or_else(|| missing("no integration of pages has"))
 }
 
 fn print(answer: &impl Serialize) -> String {
@@ -173,11 +183,12 @@ pub fn answer_locally(store: &dyn Store, ask: &Ask) -> anyhow::Result<String> {
                 .unwrap_or_else(|_| Workspace::empty())
         }
     };
-    ask.answer(store, &now, &Revisions::default()).map_err(|p| anyhow::anyhow!("{}", p.detail()))
+    ask.answer(store, &now, &Revisions::default()).map_err(Into::into)
 }
 
 impl EventParams {
-    pub(crate) fn query(&self) -> Result<Query, Problem> {
+    /// The question to the store.
+    pub fn query(&self) -> Result<Query, Problem> {
         let this = self.clone();
         Ok(Query {
             message_id: this.message_id,
@@ -191,6 +202,7 @@ impl EventParams {
             since: this.since.as_deref().map(|text| moment("since", text)).transpose()?,
             until: this.until.as_deref().map(|text| moment("until", text)).transpose()?,
             before: this.before,
+            from: None,
             limit: this.limit.unwrap_or(50).min(PAGE),
         })
     }
@@ -200,13 +212,13 @@ fn outcome(word: &str) -> Result<Outcome, Problem> {
     Outcome::ALL.into_iter().find(|o| o.word() == word).ok_or_else(|| {
         let words: Vec<&str> = Outcome::ALL.iter().map(|o| o.word()).collect();
         let expected = words.join(", ");
-        Problem::bad_request(format!("outcome: expected one of {expected}; found {word:?}"))
+        Problem::Bad(format!("outcome: expected one of {expected}; found {word:?}"))
     })
 }
 
 fn moment(key: &str, text: &str) -> Result<i64, Problem> {
     datetime::read(&Value::from(text)).ok_or_else(|| {
         let expected = "expected a moment such as 2026-03-10T22:21:56Z";
-        Problem::bad_request(format!("{key}: {expected}, found {text:?}"))
+        Problem::Bad(format!("{key}: {expected}, found {text:?}"))
     })
 }

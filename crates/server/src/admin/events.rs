@@ -15,13 +15,14 @@ use heapline_store::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 use super::pages::{self, PageWay};
 use crate::courier::{self, plan_event};
 use crate::workspace::{self, Integration, Workspace};
 
 /// One event in a list.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Place in the journal.
@@ -43,7 +44,7 @@ pub struct Summary {
 }
 
 /// One delivery in a list.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliverySummary {
     /// Id of the integration.
@@ -59,7 +60,7 @@ pub struct DeliverySummary {
 }
 
 /// A page of a list.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct List {
     /// Newest first.
@@ -69,13 +70,14 @@ pub struct List {
 }
 
 /// The way of one event.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// The event in the list.
     #[serde(flatten)]
     pub summary: Summary,
     /// The event as it was stored.
+    #[schema(value_type = crate::control::Json)]
     pub event: Box<RawValue>,
     /// Its way through each action.
     pub ways: Vec<Way>,
@@ -88,7 +90,7 @@ pub struct Trace {
 }
 
 /// The way of one event through one action.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Way {
     /// What became of it.
@@ -109,7 +111,7 @@ pub struct Way {
 }
 
 /// One of an event's own requests.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnRequest {
     /// HTTP method.
@@ -117,13 +119,14 @@ pub struct OwnRequest {
     /// Address.
     pub url: String,
     /// The body.
+    #[schema(value_type = crate::control::Json)]
     pub json: Box<RawValue>,
     /// Whether the destination has taken it.
     pub done: bool,
 }
 
 /// A bulk request that carried the event.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// Id of the request.

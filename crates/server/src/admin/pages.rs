@@ -11,11 +11,12 @@ use heapline_action::plan::Filter;
 use heapline_action::value::Value;
 use heapline_store::{Error, Millis, PageReport, PageResult, Store, StoredEvent};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::workspace::{Integration, Workspace};
 
 /// What became of one event at one action in the page.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageWay {
     /// Id of the integration.
@@ -246,7 +247,7 @@ fn names<'e>(event: &'e Value<'_>, key: &str) -> Option<Vec<&'e str>> {
 }
 
 /// What the pages with an integration report.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageReports {
     /// Id of the integration.
@@ -264,7 +265,7 @@ pub struct PageReports {
 }
 
 /// How many pages loaded the destination's script.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Loads {
     /// The browser's family.
@@ -280,7 +281,7 @@ pub struct Loads {
 }
 
 /// How many events had one fate.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fate {
     /// `sent`, `skipped`, `failed`.
@@ -292,7 +293,7 @@ pub struct Fate {
 }
 
 /// One failure.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageFailure {
     /// When its report arrived, RFC 3339.

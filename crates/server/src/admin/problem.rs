@@ -2,66 +2,58 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use heapline_store::Error;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// An error for the caller: a status, a fixed code, and one sentence.
-#[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+use crate::control::{FaultView, Problem};
+
+/// An error for the caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemBody {
+    /// The HTTP status.
     status: u16,
-    title: &'static str,
-    code: &'static str,
+    /// The status in words.
+    title: String,
+    /// Fixed name of the error.
+    code: String,
+    /// What was wrong, in one sentence.
     detail: String,
+    /// Everything wrong with a document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<FaultView>,
+    /// The workspace's revision of now, where another one was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
 }
 
-impl Problem {
-    pub(crate) fn new(
-        status: StatusCode,
-        code: &'static str,
-        detail: impl Into<String>,
-    ) -> Problem {
-        let title = status.canonical_reason().unwrap_or("Error");
-        Problem { status: status.as_u16(), title, code, detail: detail.into() }
-    }
-
-    /// The status.
-    pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    /// The sentence.
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
-    }
-
-    pub(crate) fn bad_request(detail: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
-    }
-
-    pub(crate) fn not_found(detail: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
-    }
-}
-
-impl From<Error> for Problem {
-    fn from(e: Error) -> Problem {
-        let (status, code) = match &e {
-            Error::Full(_) => (StatusCode::SERVICE_UNAVAILABLE, "disk_full"),
-            Error::Poisoned(_) | Error::Closed => {
-                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
-            }
-            Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
-            Error::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
-            Error::Io(_) => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
-        };
-        Problem::new(status, code, e.to_string())
-    }
+/// The caller isn't known.
+pub(super) fn unauthorized() -> Response {
+    let detail = "expected the header Authorization: Bearer with a token that isn't revoked; the \
+                  one of admin.json in the data directory always works";
+    respond(StatusCode::UNAUTHORIZED, "unauthorized", detail.to_owned(), Vec::new(), None)
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let body = serde_json::to_string(&self).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let (faults, revision) = match &self {
+            Problem::Faulty(faults) => (faults.iter().map(FaultView::from).collect(), None),
+            Problem::Moved(revision) => (Vec::new(), Some(*revision)),
+            _ => (Vec::new(), None),
+        };
+        respond(self.status(), self.code(), self.to_string(), faults, revision)
     }
+}
+
+fn respond(
+    status: StatusCode,
+    code: &str,
+    detail: String,
+    faults: Vec<FaultView>,
+    revision: Option<u64>,
+) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error").to_owned();
+    let code = code.to_owned();
+    let body = ProblemBody { status: status.as_u16(), title, code, detail, faults, revision };
+    let text = serde_json::to_string(&body).expect("a problem is plain data");
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response()
 }

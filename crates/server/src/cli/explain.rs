@@ -4,16 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use heapline_action::destination::{Cloud, Configured, Web};
-use heapline_action::pipeline::{self, Action, Planner, Verdict};
-use heapline_action::plan::{Filter, Plan, Request};
-use heapline_action::trigger::Explanation;
-use heapline_action::value::{Object, Value};
+use heapline_action::value::Value;
 use heapline_destinations as destinations;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{End, style};
+use crate::control::edit::print_json;
+use crate::control::{ActionPreview, TriggerPart, explain};
 use crate::workspace::{self, Format, Integration, Workspace};
 
 #[derive(clap::Args)]
@@ -40,47 +38,13 @@ pub(crate) struct Args {
     file: Option<PathBuf>,
 }
 
-/// What an action makes of an event.
+/// What an action makes of an event, as JSON.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Explained {
     /// Number of the event in the input, from 1.
     event: usize,
-    message_id: Option<String>,
-    integration: String,
-    action: String,
-    verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    trigger: Part,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Box<RawValue>>,
-    requests: Vec<Sent>,
-    calls: Vec<Called>,
-    notices: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Part {
-    text: String,
-    holds: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    parts: Vec<Part>,
-}
-
-#[derive(Serialize)]
-struct Sent {
-    method: &'static str,
-    url: String,
-    json: Box<RawValue>,
-}
-
-#[derive(Serialize)]
-struct Called {
-    method: &'static str,
-    args: Box<RawValue>,
+    #[serde(flatten)]
+    preview: ActionPreview,
 }
 
 pub(crate) fn run(args: &Args) -> Result<End> {
@@ -119,19 +83,12 @@ pub(crate) fn run(args: &Args) -> Result<End> {
             members.insert("messageId", Value::from(format!("explain-{events:06}")));
         }
         for integration in &integrations {
-            let mut planner = match &integration.configured {
-                Configured::Cloud(cloud) => {
-                    let definition = integration.destination.definition();
-                    Some(Planner::new(definition, &**cloud, "explain", None))
-                }
-                Configured::Web(_) => None,
-            };
-            for action in &integration.actions {
-                let explained = explain(events, &event, integration, action, planner.as_mut());
+            for preview in explain(&event, "explain", integration, &integration.actions, None) {
                 if args.json {
+                    let explained = Explained { event: events, preview };
                     writeln!(output, "{}", serde_json::to_string(&explained)?)?;
                 } else {
-                    print(&mut output, &event, &explained)?;
+                    print(&mut output, events, &event, &preview)?;
                 }
             }
         }
@@ -171,122 +128,18 @@ fn standard() -> Workspace {
     workspace::parse(&document, Format::Json, 0).expect("the standard workspace has no fault")
 }
 
-fn explain(
+fn print(
+    output: &mut impl Write,
     number: usize,
     event: &Value<'_>,
-    integration: &Integration,
-    action: &Action,
-    planner: Option<&mut Planner<'_>>,
-) -> Explained {
-    let definition = integration.destination.definition();
-    let consent = match &integration.configured {
-        Configured::Cloud(cloud) => cloud.consent_categories(),
-        Configured::Web(web) => web.consent_categories(),
-    };
-    let mut explained = Explained {
-        event: number,
-        message_id: event.get("messageId").and_then(Value::as_text).map(str::to_owned),
-        integration: integration.id.to_string(),
-        action: action.name.clone(),
-        verdict: "sent",
-        reason: None,
-        trigger: part(action.trigger.explain(event)),
-        payload: None,
-        requests: Vec::new(),
-        calls: Vec::new(),
-        notices: Vec::new(),
-    };
-    match pipeline::consider(definition, consent, action, event) {
-        Verdict::Filtered(filter) => {
-            explained.verdict = "filtered";
-            explained.reason = Some(filter.to_string());
-        }
-        Verdict::Refused(refusal) => {
-            explained.verdict = "refused";
-            explained.reason = Some(refusal.sentence);
-        }
-        Verdict::Taken(payload) => {
-            explained.payload = raw(&payload);
-            match (&integration.configured, planner) {
-                (Configured::Cloud(cloud), Some(planner)) => {
-                    planned(&mut explained, &**cloud, planner.plan(action, event));
-                }
-                (Configured::Cloud(_), None) => {}
-                (Configured::Web(web), _) => called(&mut explained, &**web, action, &payload),
-            }
-        }
-    }
-    explained
-}
-
-fn planned(explained: &mut Explained, cloud: &dyn Cloud, plan: Result<Plan, Filter>) {
-    match plan {
-        Err(filter) => {
-            explained.verdict = "filtered";
-            explained.reason = Some(filter.to_string());
-        }
-        Ok(Plan::Refuse(refusal)) => {
-            explained.verdict = "refused";
-            explained.reason = Some(refusal.sentence);
-        }
-        Ok(Plan::Hold { anonymous_id }) => {
-            explained.verdict = "held";
-            let reason = format!("until the anonymous id {anonymous_id:?} is linked to a user id");
-            explained.reason = Some(reason);
-        }
-        Ok(Plan::Send { steps, notices }) => {
-            explained.notices = notices.into_iter().map(|n| n.sentence).collect();
-            let known = steps
-                .iter()
-                .filter_map(|s| Some((s, cloud.endpoints().get(usize::from(s.endpoint.0))?)));
-            explained.requests = known
-                .map(|(step, endpoint)| Request::of_step(step, endpoint))
-                .filter_map(|r| {
-                    let json = RawValue::from_string(r.json.as_str().to_owned()).ok()?;
-                    Some(Sent { method: r.method, url: r.url, json })
-                })
-                .collect();
-        }
-    }
-}
-
-fn called(explained: &mut Explained, web: &dyn Web, action: &Action, payload: &Object<'_>) {
-    match web.calls(action.action_type, payload) {
-        Ok(calls) => {
-            let calls = calls.into_iter();
-            explained.calls = calls
-                .filter_map(|call| {
-                    Some(Called { method: call.method, args: raw(&Value::Array(call.args))? })
-                })
-                .collect();
-        }
-        Err(refusal) => {
-            explained.verdict = "refused";
-            explained.reason = Some(refusal.sentence);
-        }
-    }
-}
-
-fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {
-    serde_json::value::to_raw_value(value).ok()
-}
-
-fn part(explanation: Explanation) -> Part {
-    Part {
-        text: explanation.text,
-        holds: explanation.holds,
-        found: explanation.found,
-        parts: explanation.parts.into_iter().map(part).collect(),
-    }
-}
-
-fn print(output: &mut impl Write, event: &Value<'_>, explained: &Explained) -> Result<()> {
+    explained: &ActionPreview,
+) -> Result<()> {
     let style = style::for_stdout();
     let name = ["event", "name", "type"].iter().find_map(|key| event.get(key)?.as_text());
-    let title = format!("event {}  {}", explained.event, name.unwrap_or("(no name)"));
+    let title = format!("event {number}  {}", name.unwrap_or("(no name)"));
     let way = format!("{} / {}", explained.integration, explained.action);
     writeln!(output, "{}  →  {}", style.bold(title), style.bold(way))?;
-    let verdict = match explained.verdict {
+    let verdict = match explained.verdict.as_str() {
         "sent" => style.green("sent"),
         "filtered" => style.dim("filtered"),
         other => style.red(other),
@@ -298,18 +151,18 @@ fn print(output: &mut impl Write, event: &Value<'_>, explained: &Explained) -> R
         writeln!(output, "  {}  {notice}", style.yellow("notice"))?;
     }
     for sent in &explained.requests {
-        writeln!(output, "  {} {}", style.bold(sent.method), sent.url)?;
-        writeln!(output, "{}", indented(&sent.json)?)?;
+        writeln!(output, "  {} {}", style.bold(&sent.method), sent.url)?;
+        writeln!(output, "{}", indented_value(&sent.json.0))?;
     }
     for call in &explained.calls {
-        writeln!(output, "  heap.{}", style.bold(call.method))?;
-        writeln!(output, "{}", indented(&call.args)?)?;
+        writeln!(output, "  heap.{}", style.bold(&call.method))?;
+        writeln!(output, "{}", indented_value(&call.args.0))?;
     }
     writeln!(output)?;
     Ok(())
 }
 
-fn print_part(output: &mut impl Write, part: &Part, depth: usize) -> Result<()> {
+fn print_part(output: &mut impl Write, part: &TriggerPart, depth: usize) -> Result<()> {
     let style = style::for_stdout();
     let mark = if part.holds { style.green("✓") } else { style.red("✗") };
     let found = match &part.found {
@@ -325,9 +178,10 @@ fn print_part(output: &mut impl Write, part: &Part, depth: usize) -> Result<()> 
 }
 
 pub(super) fn indented(json: &RawValue) -> Result<String> {
-    let mut out = Vec::new();
-    let mut writer = serde_json::Serializer::pretty(&mut out);
-    serde::Serialize::serialize(&Value::parse(json.get())?, &mut writer)?;
-    let text = String::from_utf8(out)?;
-    Ok(text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"))
+    Ok(indented_value(&Value::parse(json.get())?))
+}
+
+fn indented_value(value: &Value<'_>) -> String {
+    let text = print_json(value);
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

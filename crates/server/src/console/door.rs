@@ -97,7 +97,7 @@ pub(super) async fn sign_in(
     fields: Fields,
 ) -> Result<Response, Oops> {
     let next = local(fields.text("next")).to_owned();
-    if console.admin.is_token(fields.text("token")) {
+    if console.admin.tokens.actor(fields.text("token")).is_some() {
         return Ok(entered(&console.sessions.open()?, &next));
     }
     let fault = Some("No such token. Copy it whole, without blanks.");

@@ -83,7 +83,7 @@ pub(super) async fn page(
     Params(asked): Params<Asked>,
 ) -> Result<Response, Oops> {
     let shell = visit.shell(&console, Section::Events, "Events");
-    let workspace = console.admin.workspace.load();
+    let workspace = console.admin.workspaces.current();
     let sources = workspace.sources.iter().map(|s| (s.id.to_string(), s.name.clone())).collect();
     let outcomes = Outcome::ALL.iter().map(|outcome| outcome.word()).collect();
     let live = asked.before.is_none().then(|| format!("/live/events?{}", asked.query()));
@@ -105,7 +105,7 @@ pub(super) async fn live(
 fn rows(console: &Console, asked: &Asked) -> Result<Rows, Oops> {
     let query = asked.params().query()?;
     let admin = &console.admin;
-    let list = events::list(&*admin.store, &admin.workspace.load(), &query)?;
+    let list = events::list(&*admin.store, &admin.workspaces.current(), &query)?;
     Ok(Rows::of(list, asked))
 }
 

@@ -112,7 +112,7 @@ pub(super) async fn live(State(console): State<Arc<Console>>) -> Response {
 }
 
 fn draw(console: &Console) -> Result<Flow, heapline_store::Error> {
-    let workspace = console.admin.workspace.load();
+    let workspace = console.admin.workspaces.current();
     let mut needs = Vec::new();
     let mut sources = Vec::new();
     for source in &workspace.sources {

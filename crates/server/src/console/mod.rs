@@ -24,12 +24,12 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
-use crate::admin::Admin;
+use crate::control::Control;
 use session::Sessions;
 
 /// What the pages work with.
 pub struct Console {
-    admin: Arc<Admin>,
+    admin: Arc<Control>,
     sessions: Sessions,
     /// The workspace file, if that is where the configuration lives.
     file: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub struct Console {
 impl Console {
     /// The console over `admin`. `file` is the workspace file, if there is one.
     pub fn new(
-        admin: Arc<Admin>,
+        admin: Arc<Control>,
         file: Option<PathBuf>,
         stopping: watch::Receiver<bool>,
     ) -> Console {

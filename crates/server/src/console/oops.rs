@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::assets;
-use crate::admin::Problem;
+use crate::control::Problem;
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl From<tokio::task::JoinError> for Oops {
 
 impl From<Problem> for Oops {
     fn from(problem: Problem) -> Oops {
-        Oops { status: problem.status(), detail: problem.detail().to_owned() }
+        Oops { status: problem.status(), detail: problem.to_string() }
     }
 }
 

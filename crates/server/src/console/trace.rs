@@ -82,7 +82,7 @@ pub(super) async fn page(
     let origin = visit.origin();
     let page = tokio::task::spawn_blocking(move || {
         let admin = &console.admin;
-        let now = admin.workspace.load();
+        let now = admin.workspaces.current();
         let trace = events::trace(&*admin.store, &now, &admin.revisions, place)?;
         Ok::<_, Oops>(trace.map(|trace| view(shell, &now, &origin, trace)))
     });

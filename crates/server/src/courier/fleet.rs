@@ -102,6 +102,11 @@ impl Fleet {
         Ok(Fleet { around, ledger, ledger_thread, couriers: Mutex::default(), wakes })
     }
 
+    /// The way to destinations.
+    pub fn transport(&self) -> &Transport {
+        &self.around.transport
+    }
+
     /// False once the ledger can't be written any more.
     pub fn is_sound(&self) -> bool {
         !self.ledger.is_broken()

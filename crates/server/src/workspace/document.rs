@@ -32,20 +32,28 @@ impl Format {
 
 /// Reads a document. All faults at once.
 pub fn parse(text: &str, format: Format, revision: u64) -> Result<Workspace, Vec<Fault>> {
-    let value = match format {
+    let value =
+        value(text, format).map_err(|message| vec![Fault { path: "document".into(), message }])?;
+    let mut faults = Vec::new();
+    let mut warnings = Vec::new();
+    let workspace = workspace(&value, revision, &mut faults, &mut warnings);
+    match workspace {
+        Some(workspace) if faults.is_empty() => {
+            let text = text.into();
+            Ok(Workspace { warnings, text, document: value, ..workspace })
+        }
+        _ => Err(faults),
+    }
+}
+
+/// What a document says, whatever it is; or where it can't be read.
+pub fn value(text: &str, format: Format) -> Result<Value<'static>, String> {
+    match format {
         Format::Json => Value::parse(text).map(Value::into_owned).map_err(|e| e.to_string()),
         Format::Toml => toml::Deserializer::parse(text)
             .and_then(OwnedValue::deserialize)
             .map(|v| v.0)
             .map_err(|e| e.to_string()),
-    };
-    let value = value.map_err(|message| vec![Fault { path: "document".into(), message }])?;
-    let mut faults = Vec::new();
-    let mut warnings = Vec::new();
-    let workspace = workspace(&value, revision, &mut faults, &mut warnings);
-    match workspace {
-        Some(workspace) if faults.is_empty() => Ok(Workspace { warnings, ..workspace }),
-        _ => Err(faults),
     }
 }
 
@@ -91,7 +99,7 @@ fn workspace(
     unique(integrations.iter().map(|i| i.id.as_ref()), "integrations", "id", faults);
     one_page_integration_per_source(&integrations, faults);
     warn_of_double_counts(&integrations, warnings);
-    Some(Workspace { revision, sources, integrations, warnings: Vec::new() })
+    Some(Workspace { revision, sources, integrations, ..Workspace::empty() })
 }
 
 fn source(path: &str, value: &Value<'_>, faults: &mut Vec<Fault>) -> Option<Source> {

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use heapline_action::destination::{Configured, Destination, Fault};
 use heapline_action::pipeline::Action;
-use heapline_action::value::Object;
+use heapline_action::value::{Object, Value};
 
-pub use document::{Format, MAX_ACTIONS, parse};
+pub(crate) use document::fits;
+pub use document::{Format, MAX_ACTIONS, parse, value};
 
 /// A whole configuration at one revision.
 #[derive(Clone)]
@@ -26,6 +27,10 @@ pub struct Workspace {
     pub integrations: Vec<Arc<Integration>>,
     /// Allowed, but a careful operator should know.
     pub warnings: Vec<Fault>,
+    /// The document as it was written.
+    pub text: Arc<str>,
+    /// What the document says.
+    pub document: Value<'static>,
 }
 
 /// Where events come from.
@@ -92,7 +97,8 @@ impl SourceKind {
         "file",
     ];
 
-    fn of(name: &str) -> Option<SourceKind> {
+    /// The kind of a name.
+    pub fn of(name: &str) -> Option<SourceKind> {
         let name = Self::NAMES.into_iter().find(|n| *n == name)?;
         Some(if name == "javascript" { Self::JavaScript } else { Self::Other(name) })
     }
@@ -147,7 +153,14 @@ impl Integration {
 impl Workspace {
     /// A workspace without sources and integrations.
     pub fn empty() -> Workspace {
-        Workspace { revision: 0, sources: vec![], integrations: vec![], warnings: vec![] }
+        Workspace {
+            revision: 0,
+            sources: vec![],
+            integrations: vec![],
+            warnings: vec![],
+            text: "".into(),
+            document: Value::Object(Object::new()),
+        }
     }
 
     /// The integration `id`.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use heapline_store::{
-    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Memory, Millis, NewEvent, Page, PageReport,
-    PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings,
-    Settlement, Store, StoredEvent,
+    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Memory, Millis, NewEvent, Note, Page,
+    PageReport, PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq,
+    Settings, Settlement, Span, Store, StoredEvent,
 };
 
 pub(crate) struct Handled {
@@ -154,6 +154,24 @@ impl Store for Handled {
     }
     fn revisions(&self) -> Result<Vec<Revision>, Error> {
         self.inner.revisions()
+    }
+    fn keep(&self, kind: &str, key: &str, text: Option<&str>) -> Result<(), Error> {
+        self.inner.keep(kind, key, text)
+    }
+    fn kept(&self, kind: &str) -> Result<BTreeMap<String, String>, Error> {
+        self.inner.kept(kind)
+    }
+    fn note(&self, note: &Note) -> Result<(), Error> {
+        self.inner.note(note)
+    }
+    fn notes(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Note)>, Error> {
+        self.inner.notes(before, limit)
+    }
+    fn count(&self, counts: &[Count]) -> Result<(), Error> {
+        self.inner.count(counts)
+    }
+    fn counts(&self, span: Span, from: Millis, to: Millis) -> Result<Vec<Count>, Error> {
+        self.inner.counts(span, from, to)
     }
     fn retain(&self, now: Millis) -> Result<Retained, Error> {
         self.inner.retain(now)

@@ -55,7 +55,9 @@ impl Search<'_> {
             }
             for ordinal in self.store.journal.ids(segment, kind, id)?.into_iter().rev() {
                 let seq = segment.base + u64::from(ordinal);
-                if self.query.before.is_some_and(|before| seq >= before) {
+                let (before, from) = (self.query.before, self.query.from);
+                if before.is_some_and(|before| seq >= before) || from.is_some_and(|from| seq < from)
+                {
                     continue;
                 }
                 if self.is_over(SEEK, seq + 1) {
@@ -75,8 +77,9 @@ impl Search<'_> {
         let extent = self.store.extent();
         let query = self.query;
         let mut to = query.before.unwrap_or(Seq::MAX).min(extent.next);
-        while to > extent.first {
-            let from = to.saturating_sub(WINDOW).max(extent.first);
+        let first = extent.first.max(query.from.unwrap_or(0));
+        while to > first {
+            let from = to.saturating_sub(WINDOW).max(first);
             let (integration, outcome) = (query.integration.as_deref(), query.outcome);
             let found = self.store.ledger.search(integration, outcome, (from, to))?;
             if self.is_over(1 + found.len() / 4, to) {
@@ -114,6 +117,9 @@ impl Search<'_> {
                 if mark.ordinal >= to {
                     continue;
                 }
+                if self.query.from.is_some_and(|from| segment.base + u64::from(to) <= from) {
+                    break;
+                }
                 // As many as there may be, so that a search goes on at a mark.
                 let before = segment.base + u64::from(to);
                 if self.is_over((to - mark.ordinal) as usize, before) {
@@ -137,6 +143,7 @@ impl Search<'_> {
     fn may_have(&self, segment: &Segment) -> bool {
         let (bounds, query) = (segment.bounds(), self.query);
         query.before.is_none_or(|before| segment.base < before)
+            && query.from.is_none_or(|from| segment.base + u64::from(bounds.count) > from)
             && query.since.is_none_or(|since| bounds.newest >= since)
             && query.until.is_none_or(|until| bounds.oldest < until)
     }

@@ -5,7 +5,7 @@
 //! | `lock` | locked while a process has the directory open |
 //! | `store` | format version and key, see [`identity`] |
 //! | `journal/` | events, see [`journal`] |
-//! | `ledger/`, `main.db`, `rejected.db`, `reports.db` | all else, see [`ledger`] |
+//! | `ledger/`, `main.db`, `admin.db`, `rejected.db`, `reports.db` | all else, see [`ledger`] |
 
 mod find;
 mod fs;
@@ -21,9 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
-    AppendDone, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Page, PageReport,
-    PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq, Settings,
-    Settlement, Store, StoredEvent,
+    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Note, Page,
+    PageReport, PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq,
+    Settings, Settlement, Span, Store, StoredEvent,
 };
 pub use inspect::{Damage, IndexState, Report, SegmentReport, inspect, mend};
 
@@ -217,6 +217,33 @@ impl Store for Embedded {
 
     fn revisions(&self) -> Result<Vec<Revision>, Error> {
         self.ledger.revisions()
+    }
+
+    fn keep(&self, kind: &str, key: &str, text: Option<&str>) -> Result<(), Error> {
+        self.open_still()?;
+        self.ledger.desk().keep(kind, key, text)
+    }
+
+    fn kept(&self, kind: &str) -> Result<BTreeMap<String, String>, Error> {
+        self.ledger.desk().kept(kind)
+    }
+
+    fn note(&self, note: &Note) -> Result<(), Error> {
+        self.open_still()?;
+        self.ledger.desk().note(note)
+    }
+
+    fn notes(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Note)>, Error> {
+        self.ledger.desk().notes(before, limit)
+    }
+
+    fn count(&self, counts: &[Count]) -> Result<(), Error> {
+        self.open_still()?;
+        self.ledger.desk().count(counts)
+    }
+
+    fn counts(&self, span: Span, from: Millis, to: Millis) -> Result<Vec<Count>, Error> {
+        self.ledger.desk().counts(span, from, to)
     }
 
     fn retain(&self, now: Millis) -> Result<Retained, Error> {

@@ -1,8 +1,8 @@
 //! The ledger: what became of events, and all else that is looked up; in SQLite files.
 //!
 //! `ledger/<base>.db` has the settlements of a range of places, and requests that were recorded
-//! with them; `main.db` cursors, held events and revisions; `rejected.db` input that was turned
-//! away; `reports.db` what pages reported.
+//! with them; `main.db` cursors, held events and revisions; `admin.db` what operators leave
+//! behind; `rejected.db` input that was turned away; `reports.db` what pages reported.
 //!
 //! A batch is written in three steps, each in one transaction a file: held events and links; then
 //! settlements with their requests, the newest file first; then releases and cursors. The first two
@@ -12,6 +12,7 @@
 //! settled as held but isn't.
 
 mod codec;
+mod desk;
 mod part;
 mod rejects;
 mod reports;
@@ -31,6 +32,7 @@ use crate::{
 };
 pub(crate) use sql::check;
 
+use desk::Desk;
 use part::Part;
 use rejects::Rejects;
 use reports::Reports;
@@ -53,6 +55,7 @@ pub(crate) struct Ledger {
     bases: Mutex<BTreeSet<Seq>>,
     state: Mutex<State>,
     looking: Mutex<State>,
+    desk: Mutex<Desk>,
     rejects: Rejects,
     reports: Reports,
     request: AtomicU64,
@@ -77,6 +80,7 @@ impl Ledger {
             bases: Mutex::new(bases),
             state: Mutex::new(state),
             looking: Mutex::new(State::open(dir)?),
+            desk: Mutex::new(Desk::open(dir)?),
             rejects: Rejects::open(dir, settings)?,
             reports: Reports::open(dir, settings)?,
             request: AtomicU64::new(opened << REQUEST_BITS),
@@ -237,6 +241,11 @@ impl Ledger {
         lock(&self.looking).revisions()
     }
 
+    /// What operators leave behind.
+    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
+        lock(&self.desk)
+    }
+
     /// Deletes the files whose events are all dropped from the journal and no longer held.
     pub(crate) fn retain(&self, retained: &Retained, now: Millis) -> Result<(), Error> {
         let (mut writing, mut reading) = (lock(&self.writing), lock(&self.reading));
@@ -267,6 +276,7 @@ impl Ledger {
             }
         }
         self.reports.retain(now)?;
+        self.desk().retain(now)?;
         let state = lock(&self.state);
         state.note(retained, now)?;
         state.shrink()
@@ -313,7 +323,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// All SQLite files below `dir` that exist.
 pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut files = vec![dir.join("main.db"), dir.join("rejected.db"), dir.join("reports.db")];
+    let names = ["main.db", "admin.db", "rejected.db", "reports.db"];
+    let mut files: Vec<PathBuf> = names.into_iter().map(|name| dir.join(name)).collect();
     let parts = dir.join("ledger");
     files.extend(bases(&parts)?.into_iter().map(|base| part::path(&parts, base)));
     files.retain(|file| file.exists());

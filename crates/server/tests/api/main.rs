@@ -1,0 +1,5 @@
+//! The admin API: steps of requests and answers, kept as data, against a server of its own each.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is tests")]
+
+mod cases;
+mod world;
