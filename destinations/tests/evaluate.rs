@@ -143,6 +143,27 @@ fn consent_and_the_integrations_object_filter_what_the_server_sends() {
 }
 
 #[test]
+fn only_a_truthy_answer_in_the_stamp_is_consent_at_both_destinations() {
+    for (answer, granted) in [
+        ("true", true),
+        ("\"yes\"", true),
+        ("1", true),
+        ("false", false),
+        ("null", false),
+        ("0", false),
+        ("\"\"", false),
+    ] {
+        let case = format!(
+            r#"{{"settings":{{"appId":"1","consentCategories":["ads"]}},"event":{{"type":"track",
+            "event":"E","userId":"u1","messageId":"message-1",
+            "context":{{"consent":{{"categoryPreferences":{{"ads":{answer}}}}}}}}}}}"#
+        );
+        assert_eq!(!requests(&case).is_empty(), granted, "{answer}");
+        assert_eq!(!calls(&case).is_empty(), granted, "{answer}");
+    }
+}
+
+#[test]
 fn items_of_lists_are_unrolled_up_to_the_limit() {
     let case = |settings: &str, properties: &str| {
         calls(&format!(

@@ -11,8 +11,8 @@ use crate::value::{Number, Object, ObjectBuilder, Value};
 ///
 /// Dropped before anything else: empty text, and null where the field may not be null. Coerced, as
 /// the reference does: numbers and booleans to text, numeric text and booleans to numbers,
-/// `"true"`, `"false"`, 1 and 0 to booleans, a list of one item to the item, and for fields that
-/// are lists a single value to a list of one.
+/// `"true"`, `"false"`, 1 and 0 to booleans, a list of one item to the item unless the field is an
+/// object, and for fields that are lists a single value to a list of one.
 pub fn check<'e>(fields: &[Field], payload: Object<'e>) -> Result<Object<'e>, Vec<Fault>> {
     let mut given: Vec<(Cow<'e, str>, Option<Value<'e>>)> =
         payload.into_iter().map(|(key, value)| (key, Some(value))).collect();
@@ -36,10 +36,11 @@ pub fn check<'e>(fields: &[Field], payload: Object<'e>) -> Result<Object<'e>, Ve
     if faults.is_empty() { Ok(checked.finish()) } else { Err(faults) }
 }
 
-/// The value of a field that isn't dropped. A list of one counts as its item.
+/// The value of a field that isn't dropped. For scalars a list of one counts as its item.
 fn present<'e>(field: &Field, value: Value<'e>) -> Option<Value<'e>> {
+    let single = !field.multiple && field.kind != FieldKind::Object;
     let value = match value {
-        Value::Array(mut items) if !field.multiple && items.len() == 1 => items.remove(0),
+        Value::Array(mut items) if single && items.len() == 1 => items.remove(0),
         value => value,
     };
     match &value {

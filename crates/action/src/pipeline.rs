@@ -131,7 +131,7 @@ fn refused_fields(faults: &[Fault]) -> Refusal {
 }
 
 /// The first of `categories` that the event's consent stamp doesn't grant. An event without a
-/// stamp grants nothing.
+/// stamp grants nothing, and false, null, 0 and empty text are no grants, as in the page.
 pub fn missing_consent(categories: &[String], event: &Value<'_>) -> Option<String> {
     if categories.is_empty() {
         return None;
@@ -141,7 +141,7 @@ pub fn missing_consent(categories: &[String], event: &Value<'_>) -> Option<Strin
         .and_then(|context| context.get("consent"))
         .and_then(|consent| consent.get("categoryPreferences"));
     let granted = |category: &str| {
-        stamp.and_then(|stamp| stamp.get(category)).is_some_and(|v| *v != Value::Bool(false))
+        stamp.and_then(|stamp| stamp.get(category)).is_some_and(|answer| !answer.is_falsy())
     };
     categories.iter().find(|category| !granted(category)).cloned()
 }

@@ -10,10 +10,10 @@ export type Call = [method: string, ...args: Value[]];
 export function calls(type: ActionType, payload: Value, settings: Settings): Call[] {
   const list: Call[] = [];
 
-  /** The field, if `fits`; a list of one is its item; absent, null and empty are `none`. */
+  /** The field, if `fits`; a list of one is its item if that is a scalar; absent, null and empty are `none`. */
   const field = <T extends Value>(key: string, none: T, fits: (value: Value) => unknown): T => {
     let value = isObject(payload) ? payload[key] : refuse("invalid_payload");
-    if (isList(value) && value.length == 1) value = value[0];
+    if (fits != isObject && isList(value) && value.length == 1) value = value[0];
     return value == null || value === "" ? none : fits(value) ? (value as T) : refuse("invalid_payload");
   };
   const text = (key: string) => "" + field(key, "", (value) => typeof value != "object");
