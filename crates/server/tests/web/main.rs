@@ -1,6 +1,7 @@
 //! Web mode: what pages are given, what they report, and real clients in a real browser.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod browser;
 mod receipts;
 mod serving;
 mod settings;
