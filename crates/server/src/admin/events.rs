@@ -240,22 +240,25 @@ fn not_taken_up(
         return None;
     }
     let cursor = store.cursor(&integration.id).ok().flatten()?;
-    if seq < cursor {
-        return None;
-    }
-    let (code, reason) = if integration.enabled {
-        ("waiting", "It waits in the journal for its turn.")
+    let (outcome, code, reason) = if seq < cursor {
+        (Outcome::Filtered, "passed_over", PASSED_OVER)
+    } else if integration.enabled {
+        (Outcome::Pending, "waiting", "It waits in the journal for its turn.")
     } else {
-        ("integration_disabled", "The integration is disabled; the event keeps its place.")
+        let reason = "The integration is disabled; the event keeps its place.";
+        (Outcome::Pending, "integration_disabled", reason)
     };
     Some(DeliverySummary {
         integration: integration.id.to_string(),
         action: String::new(),
-        outcome: Outcome::Pending.word().to_owned(),
+        outcome: outcome.word().to_owned(),
         code: code.to_owned(),
         reason: reason.to_owned(),
     })
 }
+
+const PASSED_OVER: &str = "The integration has gone on past it: it was told to skip ahead, or it \
+                           began or was connected to the source only later.";
 
 fn delivery_summary(integration: &str, delivery: &Delivery) -> DeliverySummary {
     let reason = match (&*delivery.code, delivery.outcome) {

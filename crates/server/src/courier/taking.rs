@@ -1,8 +1,10 @@
 //! Reading the journal: each event is planned, and what it sends is offered to the lane.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use heapline_action::plan::Step;
 use heapline_delivery::{Fact, Parcel};
 use heapline_store::{Delivery, Error, Outcome, Seq, Settlement, StoredEvent};
 use tracing::{error, warn};
@@ -252,6 +254,11 @@ impl Courier {
         freed_by: Seq,
         offers: &mut Vec<Parcel>,
     ) -> Result<bool, Error> {
+        if self.window.open(event.seq).is_some() {
+            self.free_in_window(&event, user, offers);
+            self.batch.release.push((self.integration.id.clone(), event.seq));
+            return Ok(false);
+        }
         let before = self.known(event.seq)?;
         Ok(match self.plan(&event, before, Some(user), user, offers) {
             Some(open) => {
@@ -263,6 +270,31 @@ impl Courier {
                 false
             }
         })
+    }
+
+    /// Frees what is held of an event of which another action is still on its way: that one is left
+    /// alone.
+    fn free_in_window(&mut self, event: &StoredEvent, user: &Arc<str>, offers: &mut Vec<Parcel>) {
+        let at = self.at();
+        let planned =
+            plan_event(&self.integration, &*self.cloud, event, Some(user), at, &mut self.names);
+        let Some(open) = self.window.open(event.seq) else { return };
+        let mut steps: BTreeMap<usize, Vec<Step>> = planned.steps.into_iter().collect();
+        for (index, delivery) in planned.deliveries.into_iter().enumerate() {
+            let Some(held) = open.settlement.deliveries.get_mut(index) else { continue };
+            if held.outcome != Outcome::Held {
+                continue;
+            }
+            *held = delivery;
+            if let Some(steps) = steps.remove(&index) {
+                open.deliveries += 1;
+                let id = event.seq * ACTIONS + index as u64;
+                self.parcels.insert(id, user.clone());
+                self.users.entry(user.clone()).or_default().on_the_way += 1;
+                let user = user.clone();
+                offers.push(Parcel { id, user, steps, done: 0, failing_since_ms: None });
+            }
+        }
     }
 
     pub(super) fn expire_held(&mut self) {

@@ -132,3 +132,38 @@ async fn a_freed_event_that_meets_an_outage_is_delivered_after_a_restart_once() 
     .await;
     assert!(pending.contains("outcome=\"delivered\"} 4"), "{pending}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_action_holds_is_freed_while_another_is_still_on_its_way() {
+    let heap = Heap::start().await;
+    let workspace = Workspace::to(&heap.address).settings(r#"anonymous = "hold""#).integration(
+        r#"sources = ["server"]
+        [[integrations.actions]]
+        action = "trackEvent"
+        id = "by-mail"
+        mapping = { identity = { "@path" = "$.properties.email" } }
+        [[integrations.actions]]
+        action = "trackEvent"
+        id = "by-user""#,
+    );
+    let house = House::start(&workspace).await;
+    heap.fault(&json!({ "kind": "status", "status": 503, "path": "/api/track" })).await;
+    let mail = json!({ "email": "ada@example.com" });
+    let held = json!({ "anonymousId": "anon-1", "event": "Held", "messageId": "message-held",
+        "properties": mail });
+    house.client.accepted("/v1/track", &held).await;
+    until("a failed request", async || (heap.answered("/api/track", 503) > 0).then_some(())).await;
+    let link = json!({ "userId": "ada", "anonymousId": "anon-1", "event": "Link",
+        "messageId": "message-link", "properties": mail });
+    house.client.accepted("/v1/track", &link).await;
+    heap.no_faults().await;
+    house.client.outcome("message-link", "delivered").await;
+    heap.events(4).await;
+    assert_eq!(heap.names("ada").await, ["Held", "Link"]);
+    assert_eq!(heap.names("ada@example.com").await, ["Held", "Link"]);
+    assert_eq!(heap.summary().duplicates, 0);
+    let settled = house.client.trace("message-held").await;
+    let outcomes: Vec<&Value> =
+        settled["ways"].as_array().unwrap().iter().map(|way| &way["outcome"]).collect();
+    assert_eq!(outcomes, ["delivered", "delivered"], "{settled}");
+}
