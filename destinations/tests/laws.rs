@@ -86,8 +86,87 @@ fn properties(step: &Step) -> Value<'static> {
     names.into_iter().find_map(|name| item.get(name)).unwrap().clone()
 }
 
+/// Flattens by plain recursion, for comparison.
+fn flat(nested: &str, prefix: &str, value: &Value<'_>, out: &mut Vec<(String, Value<'static>)>) {
+    let members: Vec<(String, &Value<'_>)> = match value {
+        Value::Object(object) => object.iter().map(|(key, v)| (key.to_owned(), v)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(n, v)| (n.to_string(), v)).collect(),
+        scalar => return out.push((prefix.to_owned(), scalar.clone().into_owned())),
+    };
+    for (key, value) in members {
+        let key = format!("{prefix}{key}");
+        let deeper = format!("{key}.");
+        match (value, nested) {
+            (Value::Object(_), "flatten" | "index") | (Value::Array(_), "index") => {
+                flat(nested, &deeper, value, out);
+            }
+            (Value::Object(_) | Value::Array(_), "drop") => {}
+            (Value::Object(_) | Value::Array(_), _) => out.push((key, value.to_json().into())),
+            (scalar, _) => out.push((key, scalar.clone().into_owned())),
+        }
+    }
+}
+
+/// What Heap is sent of `from`, told once more: its rules one after the other over the whole.
+fn expected(
+    (api, nested): (&str, &str),
+    users: bool,
+    mark: &[(&str, &str)],
+    from: &Value<'_>,
+) -> Value<'static> {
+    let mut members: Vec<(String, Value<'static>)> =
+        mark.iter().map(|(k, v)| ((*k).to_owned(), Value::from((*v).to_owned()))).collect();
+    flat(nested, "", from, &mut members);
+    let units = |text: &str| text.encode_utf16().count();
+    members.retain(|(key, _)| !key.is_empty() && units(key) <= 1_023);
+    members.retain(|(key, _)| !(users && key.to_lowercase() == "id"));
+    let typed = members.into_iter().map(|(key, value)| {
+        let value = match (value, api, users) {
+            (Value::Text(text), ..) => {
+                let mut text = text.into_owned();
+                while units(&text) > 1_023 {
+                    text.pop();
+                }
+                Value::from(text)
+            }
+            (Value::Bool(b), "public", _) => Value::from(b.to_string()),
+            (Value::Number(n), "partner", false) => Value::from(n.to_text()),
+            (Value::Bool(b), "partner", false) => Value::from(b.to_string()),
+            (Value::Null, "partner", false) => Value::from("null"),
+            (other, ..) => other,
+        };
+        (key, value)
+    });
+    let mut sent = Object::new();
+    for (key, value) in typed {
+        sent.insert(key, value);
+    }
+    sent.retain(|_, value| api == "partner" || *value != Value::Null);
+    Value::Object(sent)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn properties_are_what_a_plain_reading_of_the_rules_gives(
+        form in any_form(), event in any_object(), traits in any_object(), anonymous in any::<bool>(),
+    ) {
+        let mut payload = payload("u1", event.clone(), traits.clone());
+        if anonymous {
+            payload.insert("anonymous_id", Value::from("a1"));
+        }
+        let public = form.0 == "public";
+        let mark = [("segment_library", "cloud-mode-destination")];
+        let of_event = expected(form, false, if public { &[] } else { &mark }, &event);
+        let known: &[_] = if public && anonymous { &[("anonymous_id", "a1")] } else { &[] };
+        let of_user = expected(form, true, known, &traits);
+        let updates = usize::from(of_user.as_object().is_some_and(|members| !members.is_empty()));
+        let found: Vec<Value<'_>> = steps(&*cloud(form), &payload).iter().map(properties).collect();
+        let wanted: Vec<Value<'_>> =
+            [of_user, of_event].into_iter().skip(1 - updates).collect();
+        prop_assert_eq!(found, wanted);
+    }
 
     #[test]
     fn what_is_sent_is_flat_and_inside_the_limits(

@@ -215,6 +215,21 @@ fn expression() -> impl Strategy<Value = Expression> {
     })
 }
 
+/// Where blanks stand between tokens of a printed trigger, counted in characters.
+fn blanks_between_tokens(text: &str) -> Vec<usize> {
+    let (mut quoted, mut escaped, mut blanks) = (false, false, Vec::new());
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            ' ' if !quoted => blanks.push(at),
+            _ => {}
+        }
+    }
+    blanks
+}
+
 proptest! {
     #![proptest_config(config(2_000))]
 
@@ -237,6 +252,21 @@ proptest! {
     #[test]
     fn triggers_judge_anything(tree in expression(), event in value()) {
         Trigger::parse(&tree.to_string()).unwrap().fires_on(&event);
+    }
+
+    #[test]
+    fn an_error_is_told_at_the_first_token_that_cannot_be(tree in expression(), at in any::<u16>()) {
+        let text = tree.to_string();
+        let blanks = blanks_between_tokens(&text);
+        let Some(&blank) = blanks.get(usize::from(at) % blanks.len().max(1)) else {
+            return Ok(());
+        };
+        let head: String = text.chars().take(blank + 1).collect();
+        let tail: String = text.chars().skip(blank + 1).collect();
+        let end = (head.matches('\n').count() + 1, head.split('\n').next_back().unwrap().chars().count() + 1);
+        let place = |text: &str| Trigger::parse(text).err().map(|error| (error.line, error.column));
+        prop_assert_eq!(place(&format!("{head}# {tail}")), Some(end));
+        prop_assert!(place(&head).is_none_or(|place| place == end), "{head}");
     }
 
     #[test]
