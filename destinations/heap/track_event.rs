@@ -12,7 +12,7 @@ use super::properties::{Owner, Properties};
 use super::{endpoints, event_key, timestamp};
 use crate::fields::{field, text};
 use crate::notices::Notices;
-use crate::text::{cut, identifier, longer_than};
+use crate::text::{cut, identifier, longer_than, trim};
 
 /// Most UTF-16 code units of an event name (developers.heap.io, *Track*).
 const MAX_NAME: usize = 1_024;
@@ -233,7 +233,7 @@ fn name<'p>(payload: &'p Object<'p>, notices: &mut Notices) -> &'p str {
         Some(_) | None => {}
     }
     match text(payload, "event") {
-        Some(event) if !event.trim().is_empty() => {
+        Some(event) if !trim(event).is_empty() => {
             if longer_than(event, MAX_NAME) {
                 notices.tell("event_cut", "The event's name was cut to 1,024 characters.");
             }

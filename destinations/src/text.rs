@@ -26,10 +26,16 @@ pub(crate) fn cut(text: &str, most: usize) -> &str {
     text
 }
 
+/// `text` without blanks around it, as JavaScript trims: so the page and the server agree. It takes
+/// U+FEFF for a blank, and U+0085 for none.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}'))
+}
+
 /// The trimmed identifier, if there is one: absent, blank and `"0"` (which trackers send for failed
 /// logins) name nobody.
 pub(crate) fn identifier(text: Option<&str>) -> Option<&str> {
-    let text = text?.trim();
+    let text = trim(text?);
     (!text.is_empty() && text != "0").then_some(text)
 }
 
@@ -48,11 +54,12 @@ mod tests {
 
     #[test]
     fn blank_and_zero_are_no_identifiers() {
-        for text in [None, Some(""), Some(" \u{a0}\n"), Some("0"), Some(" 0 ")] {
+        for text in [None, Some(""), Some(" \u{a0}\n"), Some("0"), Some(" 0 "), Some("\u{feff}")] {
             assert_eq!(identifier(text), None, "{text:?}");
         }
         assert_eq!(identifier(Some(" u1 ")), Some("u1"));
         assert_eq!(identifier(Some("00")), Some("00"));
+        assert_eq!(identifier(Some("\u{feff}u1\u{85}")), Some("u1\u{85}"));
     }
 
     proptest! {
