@@ -93,7 +93,7 @@ impl Node {
 /// What JavaScript copies from a value into an object: the members of an object, the items of a
 /// list and the UTF-16 units of a text by their indexes, nothing of another value. Half of a
 /// surrogate pair is no text and becomes `U+FFFD`.
-fn own_members(value: Value<'_>) -> Members<'_> {
+pub(super) fn own_members(value: Value<'_>) -> Members<'_> {
     match value {
         Value::Object(object) => {
             object.into_iter().map(|(key, value)| (key, Some(value))).collect()

@@ -71,7 +71,7 @@ const at = (event: Value, path: string): Value =>
 const same = (value: Value) => value;
 
 const dropNull = (value: Value): Value =>
-  value === null ? undefined : isObject(value) ? copy(assign({}, value, dropNull)) : value;
+  value === null ? undefined : isObject(value) ? assign({}, value, dropNull) : value;
 
 /** A value inside a text. */
 const text = (value: Value): string =>

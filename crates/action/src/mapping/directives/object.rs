@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::value::{Object, ObjectBuilder, Value};
 
 use super::{At, Written};
-use crate::mapping::node::{Directive, Members, Node, share};
+use crate::mapping::node::{Directive, Members, Node, own_members, share};
 use crate::mapping::parse::Parser;
 use crate::mapping::path::Path;
 
@@ -254,6 +254,15 @@ impl ExcludeWhenNull {
 impl Directive for ExcludeWhenNull {
     fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
         without_nulls(self.0.resolve(event)?)
+    }
+
+    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
+        let value = self.0.resolve(event)?;
+        if value.as_object().is_none() {
+            return Some(own_members(without_nulls(value)?));
+        }
+        let defined = |(key, value): (_, Option<Value<'e>>)| (key, value.and_then(without_nulls));
+        Some(self.0.members(event)?.into_iter().map(defined).collect())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::value::{Value, mend_surrogates};
 
 use super::Written;
-use crate::mapping::node::{Directive, Node};
+use crate::mapping::node::{Directive, Members, Node, own_members};
 use crate::mapping::parse::Parser;
 use crate::mapping::replace::Replacement;
 use crate::mapping::template::Template;
@@ -54,6 +54,13 @@ impl Directive for Case {
             Value::Text(text) => Value::from(text.to_lowercase()),
             other => other,
         })
+    }
+
+    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
+        match self.resolve(event)? {
+            text @ Value::Text(_) => Some(own_members(text)),
+            _ => self.value.members(event),
+        }
     }
 }
 
