@@ -19,8 +19,11 @@ const CONSOLE: &str = "crates/server/console-assets";
 pub(crate) fn all() -> Result<()> {
     system_package("node", "nodejs")?;
     system_package("npm", "npm")?;
+    let bench = bench_folder();
     for folder in folders_with("package-lock.json")? {
-        node_packages(&folder)?;
+        if folder != bench {
+            node_packages(&folder)?;
+        }
     }
     for folder in folders_with("requirements.txt")? {
         python_packages(&folder)?;
@@ -45,6 +48,17 @@ fn build_web_assets() -> Result<()> {
         run_in(&root().join(folder), "npm run --silent build")?;
     }
     Ok(())
+}
+
+/// Sets up what only `bench` needs: the public implementation that planning is compared with.
+pub(crate) fn bench() -> Result<()> {
+    system_package("node", "nodejs")?;
+    system_package("npm", "npm")?;
+    node_packages(&bench_folder())
+}
+
+fn bench_folder() -> PathBuf {
+    root().join("bench/node")
 }
 
 /// Installs Debian's Chromium where there is none: the browser tests drive it.

@@ -34,6 +34,14 @@ pub(crate) fn test() -> Result<()> {
 
 /// The benchmarks of docs/benchmarks.md.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
-    let _ = args;
-    anyhow::bail!("no benchmark yet")
+    let root = root();
+    setup::bench()?;
+    run_in(
+        &root,
+        "cargo build --release --locked --quiet --package heapline-server --package heapline-bench",
+    )?;
+    let mut bench = command("target/release/heapline-bench");
+    bench.args(args);
+    let status = bench.status()?;
+    std::process::exit(status.code().unwrap_or(1));
 }

@@ -1,0 +1,76 @@
+//! The benchmarks: ratios within one run, as a table and as JSON. See `docs/benchmarks.md`.
+
+mod accepting;
+mod bare;
+mod delivering;
+mod disk;
+mod events;
+mod load;
+mod planning;
+mod process;
+mod reference;
+mod report;
+mod world;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use report::Report;
+
+/// Measures Heapline against what it is compared with, in one run on the same processors.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench")]
+struct Args {
+    /// What to measure; everything if left out
+    what: Vec<What>,
+    /// Fewer and shorter rounds: to try it out, not for figures
+    #[arg(long)]
+    short: bool,
+    /// Where data directories are made, and removed again; on the disk that is to be measured
+    #[arg(long, value_name = "DIR", default_value = "target")]
+    scratch: PathBuf,
+    /// The program that is measured
+    #[arg(long, value_name = "FILE", default_value = "target/release/heapline")]
+    program: PathBuf,
+    /// Serve the bare handler instead: what accepting is compared with
+    #[arg(long, hide = true, value_name = "ADDR")]
+    serve_bare: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Planning,
+    Accepting,
+    EndToEnd,
+    Latency,
+    Requests,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    if let Some(address) = args.serve_bare {
+        return bare::serve(address);
+    }
+    let place = world::Place { scratch: args.scratch, program: args.program, short: args.short };
+    let chosen = |what| args.what.is_empty() || args.what.contains(&what);
+    let mut report = Report::default();
+    if chosen(What::Planning) {
+        planning::measure(&place, &mut report)?;
+    }
+    if chosen(What::Accepting) {
+        accepting::measure(&place, &mut report)?;
+    }
+    if chosen(What::EndToEnd) {
+        delivering::end_to_end(&place, &mut report)?;
+    }
+    if chosen(What::Requests) {
+        delivering::requests(&place, &mut report)?;
+    }
+    if chosen(What::Latency) {
+        delivering::latency(&place, &mut report)?;
+    }
+    report.print()
+}
