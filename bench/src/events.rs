@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use base64::Engine;
 use heapline_action::value::{Object, Value};
 
@@ -18,8 +18,7 @@ pub(crate) const WRITE_KEY: &str = "wk_bench";
 /// Users that the events are spread over.
 const USERS: u64 = 10_000;
 
-/// Stands where a message's number goes, and as many digits.
-const NUMBER: &str = "000000000000";
+/// Stands where a message's number goes, with as many digits.
 const NUMBER_MARK: &str = "NNNNNNNNNNNN";
 /// Stands where a user's number goes.
 const USER_MARK: &str = "UUUUUU";
@@ -92,10 +91,8 @@ fn prepare(run: &str, line: &str) -> Result<(String, String)> {
     let Value::Object(mut event) = Value::parse(line)?.into_owned() else {
         bail!("a captured event is no object");
     };
-    let Some(Value::String(call)) = event.get("type") else {
-        bail!("a captured event has no type")
-    };
-    let call = call.clone().into_owned();
+    let call = event.get("type").and_then(Value::as_text);
+    let call = call.context("a captured event has no type")?.to_owned();
     event.remove("originalTimestamp");
     event.remove("sentAt");
     let now = heapline_action::datetime::print(heapline_server::server::now());
