@@ -20,6 +20,10 @@ use clap::{Parser, ValueEnum};
 
 use report::Report;
 
+/// That of the program under measurement.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures Heapline against what it is compared with, in one run on the same processors.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench")]

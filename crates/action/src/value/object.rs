@@ -115,6 +115,9 @@ impl PartialEq for Object<'_> {
 /// Objects up to this size are searched from end to end; larger ones get an index while built.
 const SMALL: usize = 16;
 
+/// Room that a first member makes: most objects of events fit.
+const USUAL: usize = 8;
+
 /// Builds an object of any size in linear time. A key given again changes its first place.
 #[derive(Default)]
 pub struct ObjectBuilder<'a> {
@@ -142,6 +145,9 @@ impl<'a> ObjectBuilder<'a> {
         }
         if let Some(index) = &mut self.index {
             index.insert(key.clone(), self.members.len());
+        }
+        if self.members.capacity() == 0 {
+            self.members.reserve(USUAL);
         }
         self.members.push((key, value));
         if self.index.is_none() && self.members.len() > SMALL {
