@@ -45,24 +45,22 @@ pub(crate) fn measure(place: &Place, report: &mut Report) -> Result<()> {
     send(&Load { address: bare_address, ..load.clone() })?;
 
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut our_shares, mut their_shares) = (Vec::new(), Vec::new());
+    let (mut our_costs, mut their_costs) = (Costs::default(), Costs::default());
     load.time = time;
     for _ in 0..rounds {
-        let (sent, share) = with_share(&Load { address: bare_address, ..load.clone() }, &bare)?;
+        let sent = their_costs.send(&Load { address: bare_address, ..load.clone() }, &bare)?;
         theirs.push(sent.events_per_second());
-        their_shares.push(share);
-        let (sent, share) = with_share(&load, &server.program)?;
+        let sent = our_costs.send(&load, &server.program)?;
         load.first = sent.next;
         ours.push(sent.events_per_second());
-        our_shares.push(share);
         ratios.extend(ours.last().zip(theirs.last()).map(|(ours, theirs)| ours / theirs));
     }
     check_stored(&server, load.first)?;
     drop(bare);
     report.note(BENCH, "bare handler, single events, 64 connections", "events/s", theirs);
-    report.note(BENCH, "  generator's share of the processor time", "", their_shares);
+    their_costs.tell(report);
     report.note(BENCH, "Heapline, single events, 64 connections", "events/s", ours);
-    report.note(BENCH, "  generator's share of the processor time", "", our_shares);
+    our_costs.tell(report);
     report.judge(BENCH, "Heapline ÷ bare handler", "×", ratios, Target::AtLeast(0.5));
     report.note(BENCH, "Heapline, peak memory", "MB", [server.program.peak_memory()?]);
     drop(server);
@@ -84,36 +82,51 @@ fn batches(place: &Place, report: &mut Report, rounds: usize, time: Duration) ->
     };
     load.first = send(&load)?.next;
     load.time = time;
-    let (mut ours, mut limits, mut ratios, mut shares) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut limits, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut costs = Costs::default();
     for _ in 0..rounds {
         // No group can be larger than what all connections together have under way.
         let group = bytes * BATCH_CONNECTIONS;
         let commits = disk::commits_per_second(&place.scratch, group, time / 2)?;
         let limit = commits * (BATCH_CONNECTIONS * BATCH) as f64;
-        let (sent, share) = with_share(&load, &server.program)?;
+        let sent = costs.send(&load, &server.program)?;
         load.first = sent.next;
         ours.push(sent.events_per_second());
         limits.push(limit);
         ratios.push(sent.events_per_second() / (limit * 0.7).min(100_000.0));
-        shares.push(share);
     }
     check_stored(&server, load.first)?;
     report.note(BENCH, "bare disk, groups of 1,600 events, fdatasync", "events/s", limits);
     report.note(BENCH, "Heapline, batches of 100, 16 connections", "events/s", ours);
-    report.note(BENCH, "  generator's share of the processor time", "", shares);
+    costs.tell(report);
     let name = "  ÷ the lower of 100,000/s and 70 % of the bare disk";
     report.judge(BENCH, name, "×", ratios, Target::AtLeast(1.0));
     report.note(BENCH, "Heapline, peak memory", "MB", [server.program.peak_memory()?]);
     Ok(())
 }
 
-/// Sends, and says what share of the processor time of both the generator took.
-fn with_share(load: &Load, program: &Program) -> Result<(Sent, f64)> {
-    let (own, theirs) = (own_cpu(), program.cpu());
-    let sent = send(load)?;
-    let (own, theirs) = (own_cpu() - own, program.cpu() - theirs);
-    Ok((sent, own / (own + theirs)))
+/// Processor time of both sides, round by round.
+#[derive(Default)]
+struct Costs {
+    generator_share: Vec<f64>,
+    us_per_event: Vec<f64>,
+}
+
+impl Costs {
+    fn send(&mut self, load: &Load, program: &Program) -> Result<Sent> {
+        let (own, theirs) = (own_cpu(), program.cpu());
+        let sent = send(load)?;
+        let (own, theirs) = (own_cpu() - own, program.cpu() - theirs);
+        self.generator_share.push(own / (own + theirs));
+        self.us_per_event.push(theirs * 1e6 / sent.events as f64);
+        Ok(sent)
+    }
+
+    fn tell(self, report: &mut Report) {
+        report.note(BENCH, "  its processor time", "µs/event", self.us_per_event);
+        let share = self.generator_share;
+        report.note(BENCH, "  generator's share of the processor time", "", share);
+    }
 }
 
 fn check_stored(server: &Server, events: u64) -> Result<()> {

@@ -37,10 +37,11 @@ pub(crate) fn end_to_end(place: &Place, report: &mut Report) -> Result<()> {
     report.judge(BENCH, "backlog at the end", "events", [late], Target::AtMost(bound));
     let peak = run.server.program.peak_memory()?;
     report.judge(BENCH, "server, peak memory", "MB", [peak], Target::AtMost(256.0));
-    let [server, sandbox, generator] = minute.cores;
-    report.note(BENCH, "server", "cores", [server]);
-    report.note(BENCH, "sandbox", "cores", [sandbox]);
-    report.note(BENCH, "generator", "cores", [generator]);
+    for (who, cores) in ["server", "sandbox", "generator"].into_iter().zip(minute.cores) {
+        report.note(BENCH, format!("{who}, processor time"), "cores", [cores]);
+        let each = cores / settled * 1e6;
+        report.note(BENCH, format!("{who}, processor time"), "µs/event", [each]);
+    }
     let arrived = run.sandbox.arrived()?;
     report.note(BENCH, "events in the sandbox", "events", [arrived.events]);
     let per_thousand = minute.requests / minute.events * 1000.0;

@@ -122,8 +122,17 @@ const USUAL: usize = 8;
 #[derive(Default)]
 pub struct ObjectBuilder<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
+    /// The [`mark`] of each key: a key whose mark is missing is new, which spares most searches.
+    marks: u64,
     /// Places by key, once there are more than a few members.
     index: Option<HashMap<Cow<'a, str>, usize>>,
+}
+
+/// One bit by length, first and last byte of a key.
+fn mark(key: &str) -> u64 {
+    let [first, .., last] = key.as_bytes() else { return 1 };
+    let mixed = key.len() + 5 * usize::from(*first) + 11 * usize::from(*last);
+    1 << (mixed % 64)
 }
 
 impl<'a> ObjectBuilder<'a> {
@@ -135,10 +144,13 @@ impl<'a> ObjectBuilder<'a> {
     /// Sets `key`, and tells whether it was there before.
     pub fn insert(&mut self, key: impl Into<Cow<'a, str>>, value: Value<'a>) -> bool {
         let key = key.into();
+        let mark = mark(&key);
         let at = match &self.index {
+            _ if self.marks & mark == 0 => None,
             Some(index) => index.get(&key).copied(),
             None => self.members.iter().position(|(k, _)| *k == key),
         };
+        self.marks |= mark;
         if let Some(place) = at.and_then(|at| self.members.get_mut(at)) {
             place.1 = value;
             return true;
