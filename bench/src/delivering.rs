@@ -18,21 +18,22 @@ use crate::world::{Arrived, Place, Sandbox, Server, UNLIMITED};
 const BATCH: usize = 100;
 const CONNECTIONS: usize = 16;
 
-/// Events a second that must be sustained.
+/// Events a second that must be sustained, and what is offered to see it.
 const GOAL: f64 = 30_000.0;
+const OFFERED: f64 = 31_000.0;
 
 /// A minute of batches at an even rate; then whether more goes.
 pub(crate) fn end_to_end(place: &Place, report: &mut Report) -> Result<()> {
     const BENCH: &str = "end-to-end";
-    eprintln!("end-to-end: {GOAL} events/s in batches of {BATCH}");
+    eprintln!("end-to-end: {OFFERED} events/s in batches of {BATCH}");
     let run = Run::new(place)?;
     let time = Duration::from_secs(place.pick(60, 10));
-    let minute = run.at_rate(GOAL, time, 0)?;
+    let minute = run.at_rate(OFFERED, time, 0)?;
     let name = format!("events accepted and settled, {} s", time.as_secs());
     let settled = minute.settled_per_second;
-    report.judge(BENCH, name, "events/s", [settled], Target::AtLeast(GOAL * 0.99));
+    report.judge(BENCH, name, "events/s", [settled], Target::AtLeast(GOAL));
     report.note(BENCH, "backlog after a third of the time", "events", [minute.backlog_early]);
-    let bound = (minute.backlog_early * 2.0).max(GOAL);
+    let bound = minute.backlog_early.max(GOAL);
     let late = minute.backlog_late;
     report.judge(BENCH, "backlog at the end", "events", [late], Target::AtMost(bound));
     let peak = run.server.program.peak_memory()?;
@@ -49,17 +50,14 @@ pub(crate) fn end_to_end(place: &Place, report: &mut Report) -> Result<()> {
 
     let mut next = minute.next;
     let mut best = 0.0;
-    for rate in [40_000.0, 50_000.0, 60_000.0, 80_000.0] {
+    for rate in [40_000.0, 50_000.0, 60_000.0] {
         run.drain()?;
         let tried = run.at_rate(rate, Duration::from_secs(place.pick(20, 5)), next)?;
         next = tried.next;
-        if tried.backlog_late > (tried.backlog_early * 2.0).max(rate) {
+        if tried.backlog_late > tried.backlog_early.max(rate) {
             break;
         }
         best = tried.settled_per_second;
-        if best < rate * 0.97 {
-            break;
-        }
     }
     report.note(BENCH, "highest rate tried that was sustained", "events/s", [best]);
     Ok(())

@@ -60,9 +60,11 @@ impl Server {
         let workspace = data.path().join("workspace.toml");
         let settings = sandbox.map(|sandbox| format!("baseUrl = \"http://{sandbox}\", {settings}"));
         std::fs::write(&workspace, document(settings.as_deref()))?;
+        let config = data.path().join("config.toml");
+        std::fs::write(&config, "[telemetry]\nlog = \"error\"\n")?;
         let mut command = Command::new(&place.program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
-        command.arg("--workspace").arg(&workspace).env("RUST_BACKTRACE", "1");
+        command.arg("--workspace").arg(&workspace).arg("--config").arg(&config);
         let mut program = Program::start(&mut command)?;
         let admin = data.path().join("admin.json");
         let address = program.wait_for(|| {

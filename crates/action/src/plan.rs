@@ -194,10 +194,7 @@ impl Endpoint {
             }
         }
         let items = Items(std::cell::RefCell::new(Some(items.into_iter())));
-        // Enough for most single items, which are the ones made most often.
-        let mut body = Vec::with_capacity(1024);
-        serde_json::to_writer(&mut body, &Body(self, items)).expect("memory takes all");
-        body
+        serde_json::to_vec(&Body(self, items)).expect("writing to memory cannot fail")
     }
 }
 

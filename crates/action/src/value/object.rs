@@ -115,24 +115,12 @@ impl PartialEq for Object<'_> {
 /// Objects up to this size are searched from end to end; larger ones get an index while built.
 const SMALL: usize = 16;
 
-/// Room that a first member makes: most objects of events fit.
-const USUAL: usize = 8;
-
 /// Builds an object of any size in linear time. A key given again changes its first place.
 #[derive(Default)]
 pub struct ObjectBuilder<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
-    /// The [`mark`] of each key: a key whose mark is missing is new, which spares most searches.
-    marks: u64,
     /// Places by key, once there are more than a few members.
     index: Option<HashMap<Cow<'a, str>, usize>>,
-}
-
-/// One bit by length, first and last byte of a key.
-fn mark(key: &str) -> u64 {
-    let [first, .., last] = key.as_bytes() else { return 1 };
-    let mixed = key.len() + 5 * usize::from(*first) + 11 * usize::from(*last);
-    1 << (mixed % 64)
 }
 
 impl<'a> ObjectBuilder<'a> {
@@ -144,22 +132,16 @@ impl<'a> ObjectBuilder<'a> {
     /// Sets `key`, and tells whether it was there before.
     pub fn insert(&mut self, key: impl Into<Cow<'a, str>>, value: Value<'a>) -> bool {
         let key = key.into();
-        let mark = mark(&key);
         let at = match &self.index {
-            _ if self.marks & mark == 0 => None,
             Some(index) => index.get(&key).copied(),
             None => self.members.iter().position(|(k, _)| *k == key),
         };
-        self.marks |= mark;
         if let Some(place) = at.and_then(|at| self.members.get_mut(at)) {
             place.1 = value;
             return true;
         }
         if let Some(index) = &mut self.index {
             index.insert(key.clone(), self.members.len());
-        }
-        if self.members.capacity() == 0 {
-            self.members.reserve(USUAL);
         }
         self.members.push((key, value));
         if self.index.is_none() && self.members.len() > SMALL {
