@@ -41,7 +41,24 @@ function indent(area: HTMLTextAreaElement): void {
   area.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+/** After a button has added or removed a condition, the keyboard goes on where it was. */
+function keepPlace(): void {
+  let pressed: HTMLButtonElement | null = null;
+  document.addEventListener("click", (click) => {
+    pressed = (click.target as Element).closest<HTMLButtonElement>("button[name=edit]");
+  }, true);
+  document.addEventListener("htmx:after:swap", () => {
+    if (!pressed || pressed.isConnected) return;
+    const same = document.querySelector(`#conditions button[value="${pressed.value}"]`);
+    const group = same?.closest("fieldset");
+    const rows = group?.querySelectorAll<HTMLElement>(":scope > .parts > :last-child input");
+    (rows?.[0] ?? document.querySelector<HTMLElement>("#conditions input[name=path]"))?.focus();
+    pressed = null;
+  });
+}
+
 export function editing(): void {
+  keepPlace();
   const code = (event: Event) => (event.target as Element).closest<HTMLTextAreaElement>("textarea[data-code]");
   document.addEventListener("input", (input) => {
     const area = code(input);

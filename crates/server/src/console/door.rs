@@ -12,7 +12,10 @@ use serde::Deserialize;
 use super::Console;
 use super::fields::{Fields, cookie};
 use super::oops::Oops;
+use super::session::Entry;
 use super::shell::{self, Shell, Visit, go, local};
+use crate::control::{Actor, Role};
+use crate::workspace::Secret;
 
 const COOKIE: &str = "heapline_session";
 
@@ -34,10 +37,16 @@ pub(super) struct Asked {
 /// Lets in who comes with a session; sends everybody else to the sign-in.
 pub(super) async fn guard(
     State(console): State<Arc<Console>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if cookie(request.headers(), COOKIE).is_some_and(|id| console.sessions.visit(id)) {
+    let entry = cookie(request.headers(), COOKIE).and_then(|id| console.sessions.visit(id));
+    let who = entry.and_then(|entry| match entry {
+        Entry::Link => Some(Actor::new("console", Role::Admin)),
+        Entry::Token(token) => console.control.tokens.actor(token.reveal()),
+    });
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
         return next.run(request).await;
     }
     let wanted = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -97,8 +106,10 @@ pub(super) async fn sign_in(
     fields: Fields,
 ) -> Result<Response, Oops> {
     let next = local(fields.text("next")).to_owned();
-    if console.admin.tokens.actor(fields.text("token")).is_some() {
-        return Ok(entered(&console.sessions.open()?, &next));
+    let token = fields.text("token");
+    if console.control.tokens.actor(token).is_some() {
+        let session = console.sessions.open(Entry::Token(Secret::new(token)))?;
+        return Ok(entered(&session, &next));
     }
     let fault = Some("No such token. Copy it whole, without blanks.");
     let page = shell::page(&SignIn { shell: visit.bare("Sign in"), next, fault });

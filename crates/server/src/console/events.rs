@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::oops::Oops;
 use super::shell::{Section, Shell, Visit, page as shown, text};
-use super::{Console, live as lively};
+use super::{Console, live as lively, work};
 use crate::admin::EventParams;
-use crate::admin::events::{self, DeliverySummary, List};
+use crate::admin::events::{DeliverySummary, List};
+use crate::control::Problem;
 
 /// What is asked for, as it stands in the address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,27 +55,27 @@ struct Part {
 
 /// The rows of a list of events.
 pub(super) struct Rows {
-    events: Vec<Row>,
-    next: Option<String>,
-    clear: &'static str,
-    filtered: bool,
+    pub(super) events: Vec<Row>,
+    pub(super) next: Option<String>,
+    pub(super) clear: String,
+    pub(super) filtered: bool,
 }
 
-struct Row {
-    seq: Seq,
-    name: String,
-    who: String,
-    source: String,
-    received_at: String,
-    fates: Vec<Fate>,
+pub(super) struct Row {
+    pub(super) seq: Seq,
+    pub(super) name: String,
+    pub(super) who: String,
+    pub(super) source: String,
+    pub(super) received_at: String,
+    pub(super) fates: Vec<Fate>,
 }
 
 /// What became of an event, deliveries with the same outcome as one.
-struct Fate {
-    outcome: String,
-    reason: String,
+pub(super) struct Fate {
+    pub(super) outcome: String,
+    pub(super) reason: String,
     /// The code, if all have the same.
-    hint: String,
+    pub(super) hint: String,
 }
 
 pub(super) async fn page(
@@ -83,12 +84,12 @@ pub(super) async fn page(
     Params(asked): Params<Asked>,
 ) -> Result<Response, Oops> {
     let shell = visit.shell(&console, Section::Events, "Events");
-    let workspace = console.admin.workspaces.current();
+    let workspace = console.control.workspaces.current();
     let sources = workspace.sources.iter().map(|s| (s.id.to_string(), s.name.clone())).collect();
     let outcomes = Outcome::ALL.iter().map(|outcome| outcome.word()).collect();
     let live = asked.before.is_none().then(|| format!("/live/events?{}", asked.query()));
     let wanted = asked.clone();
-    let rows = tokio::task::spawn_blocking(move || rows(&console, &wanted)).await??;
+    let rows = work(move || rows(&console, &wanted)).await?;
     Ok(shown(&Events { shell, asked, sources, outcomes, live, rows }))
 }
 
@@ -102,15 +103,13 @@ pub(super) async fn live(
     })
 }
 
-fn rows(console: &Console, asked: &Asked) -> Result<Rows, Oops> {
-    let query = asked.params().query()?;
-    let admin = &console.admin;
-    let list = events::list(&*admin.store, &admin.workspaces.current(), &query)?;
-    Ok(Rows::of(list, asked))
+pub(super) fn rows(console: &Console, asked: &Asked) -> Result<Rows, Problem> {
+    Ok(Rows::of(console.control.events(&asked.params())?, asked))
 }
 
 impl Asked {
-    fn query(&self) -> String {
+    /// As the query of an address.
+    pub(super) fn query(&self) -> String {
         serde_urlencoded::to_string(self).expect("texts and numbers can be written")
     }
 
@@ -132,9 +131,14 @@ impl Asked {
 
 impl Rows {
     fn of(list: List, asked: &Asked) -> Rows {
+        let only = Asked { integration: asked.integration.clone(), ..Asked::default() };
+        let address = match asked.integration.as_str() {
+            "" => "/events".to_owned(),
+            id => format!("/integrations/{id}/data-out"),
+        };
         let next = list.next.map(|before| {
             let older = Asked { before: Some(before), ..asked.clone() };
-            format!("/events?{}", older.query())
+            format!("{address}?{}", older.query())
         });
         let events = list.events.into_iter().map(|event| Row {
             seq: event.seq,
@@ -144,8 +148,8 @@ impl Rows {
             received_at: event.received_at,
             fates: fates(&event.deliveries),
         });
-        let filtered = *asked != Asked::default();
-        Rows { events: events.collect(), next, clear: "/events", filtered }
+        let filtered = *asked != only;
+        Rows { events: events.collect(), next, clear: address, filtered }
     }
 }
 

@@ -14,6 +14,21 @@ impl Fields {
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.trim())
     }
+
+    /// All values of a field.
+    pub(super) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// True if the field is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
+    /// The revision of the workspace that the form was made from.
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.text("revision").parse().ok()
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Fields {

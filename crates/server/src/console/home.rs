@@ -6,12 +6,17 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use heapline_action::destination::Configured;
+use heapline_store::Outcome;
 
+use super::backlog::{Backlog, Health, backlog};
 use super::oops::Oops;
 use super::shell::{Section, Shell, Visit, page as shown, text};
-use super::{Console, live as lively};
+use super::{Console, live as lively, work};
+use crate::admin::events::DeliverySummary;
+use crate::admin::{EventParams, RefusedParams};
+use crate::control::{Origin, Problem};
 use crate::server::now;
-use crate::workspace::Workspace;
+use crate::workspace::{Integration, Source, Workspace};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -39,22 +44,14 @@ struct SourceNode {
     id: String,
     name: String,
     rate: String,
-    note: String,
+    last: Option<String>,
 }
 
 struct IntegrationNode {
     id: String,
     name: String,
-    health: Health,
     rate: String,
-    note: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Health {
-    Good,
-    Behind,
-    Off,
+    backlog: Backlog,
 }
 
 struct Line {
@@ -74,33 +71,15 @@ struct Need {
 const NODE: usize = 104;
 const GAP: usize = 16;
 
-/// An integration is behind once an event has waited for so long, in milliseconds.
-const BEHIND: i64 = 60_000;
-
-impl Health {
-    fn class(self) -> &'static str {
-        match self {
-            Health::Good => "on",
-            Health::Behind => "refused",
-            Health::Off => "off",
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Health::Good => "healthy",
-            Health::Behind => "behind",
-            Health::Off => "off",
-        }
-    }
-}
+/// A refusal is worth attention for so long, in milliseconds.
+const RECENT: i64 = 15 * 60_000;
 
 pub(super) async fn page(
     State(console): State<Arc<Console>>,
     visit: Visit,
 ) -> Result<Response, Oops> {
     let shell = visit.shell(&console, Section::Home, "Home");
-    let flow = tokio::task::spawn_blocking(move || draw(&console)).await??;
+    let flow = work(move || draw(&console)).await?;
     Ok(shown(&Home { shell, flow }))
 }
 
@@ -111,72 +90,24 @@ pub(super) async fn live(State(console): State<Arc<Console>>) -> Response {
     })
 }
 
-fn draw(console: &Console) -> Result<Flow, heapline_store::Error> {
-    let workspace = console.admin.workspaces.current();
+fn draw(console: &Console) -> Result<Flow, Problem> {
+    let workspace = console.control.workspaces.current();
     let mut needs = Vec::new();
     let mut sources = Vec::new();
     for source in &workspace.sources {
-        let latest = heapline_store::Query {
-            source: Some(source.id.to_string()),
-            limit: 1,
-            ..heapline_store::Query::default()
-        };
-        let latest = console.admin.store.find(&latest)?.found.into_iter().next();
-        let rate = match &latest {
-            _ if !source.enabled => "Off".to_owned(),
-            None => "No event yet".to_owned(),
-            Some(found) => format!("Last event {}", ago(found.event.event.received_at)),
-        };
-        if latest.is_none() && source.enabled {
-            needs.push(Need {
-                weight: "info",
-                what: format!("{} has sent nothing yet", source.name),
-                why: "Point its client at this server; the key and the snippet are ready.".into(),
-                step: Some((format!("/sources/{}", source.id), "Set it up")),
-            });
-        }
-        let note = source.kind.name().to_owned();
-        sources.push(SourceNode {
-            id: source.id.to_string(),
-            name: source.name.clone(),
-            rate,
-            note,
-        });
+        sources.push(source_node(console, source, &mut needs)?);
     }
     let mut integrations = Vec::new();
     for integration in &workspace.integrations {
-        let (health, rate, note) = match &integration.configured {
-            Configured::Web(_) if integration.enabled => {
-                (Health::Good, "In the page".to_owned(), "delivers from the browser".to_owned())
-            }
-            Configured::Web(_) => (Health::Off, "Off".to_owned(), String::new()),
-            Configured::Cloud(_) => {
-                let next = console.admin.store.extent().next;
-                let at = console.admin.store.cursor(&integration.id)?.unwrap_or(next);
-                let waiting = next.saturating_sub(at);
-                let oldest = console.admin.store.event(at)?.map(|e| e.event.received_at);
-                let age = oldest.map_or(0, |at| now().saturating_sub(at));
-                let note = match oldest {
-                    Some(at) if waiting > 0 => format!("oldest arrived {}", ago(at)),
-                    _ => "nothing waits".to_owned(),
-                };
-                let health = match integration.enabled {
-                    false => Health::Off,
-                    true if age > BEHIND => Health::Behind,
-                    true => Health::Good,
-                };
-                (health, format!("{waiting} waiting"), note)
-            }
-        };
-        integrations.push(IntegrationNode {
-            id: integration.id.to_string(),
-            name: integration.name.clone(),
-            health,
-            rate,
-            note,
-        });
+        integrations.push(integration_node(console, integration, &mut needs)?);
     }
-    if needs.is_empty() {
+    let open = matches!(console.control.workspaces.origin(), Origin::Store);
+    if !sources.is_empty() && integrations.is_empty() {
+        let step = open.then(|| ("/directory".to_owned(), "Open the directory"));
+        let why = "Events are kept, and go nowhere. The directory has two ways to Heap.";
+        needs.push(Need::warn("No integration takes the events", why, step));
+    }
+    if needs.is_empty() && !sources.is_empty() {
         needs.push(Need {
             weight: "good",
             what: "Nothing".into(),
@@ -187,7 +118,111 @@ fn draw(console: &Console) -> Result<Flow, heapline_store::Error> {
     let rows = sources.len().max(integrations.len());
     let lines = lines(&workspace, rows);
     let height = (rows * (NODE + GAP)).saturating_sub(GAP);
-    Ok(Flow { sources, integrations, lines, height, needs, locked: console.file.is_some() })
+    Ok(Flow { sources, integrations, lines, height, needs, locked: !open })
+}
+
+fn source_node(
+    console: &Console,
+    source: &Source,
+    needs: &mut Vec<Need>,
+) -> Result<SourceNode, Problem> {
+    let params = EventParams {
+        source: Some(source.id.to_string()),
+        limit: Some(1),
+        ..EventParams::default()
+    };
+    let latest = console.control.events(&params)?.events.into_iter().next();
+    let address = format!("/sources/{}", source.id);
+    if latest.is_none() && source.enabled {
+        let what = format!("{} has sent nothing yet", source.name);
+        let why = "Point its client at this server; key and set-up are ready to paste.";
+        needs.push(Need::info(what, why, Some((address.clone(), "Set it up"))));
+    }
+    let refused = console
+        .control
+        .refused(&RefusedParams { source: Some(source.id.to_string()), limit: Some(1) })?;
+    let recent = refused.first().filter(|refused| {
+        let at = heapline_action::datetime::read_text(&refused.at);
+        at.is_some_and(|at| now().saturating_sub(at) < RECENT)
+    });
+    if let Some(refused) = recent {
+        let what = format!("{} sends what is refused", source.name);
+        needs.push(Need::warn(what, &refused.message, Some((address, "Look at Data In"))));
+    }
+    Ok(SourceNode {
+        id: source.id.to_string(),
+        name: source.name.clone(),
+        rate: match &latest {
+            _ if !source.enabled => "Off".to_owned(),
+            None => "No event yet".to_owned(),
+            Some(event) => event.name.clone(),
+        },
+        last: latest.map(|event| event.received_at),
+    })
+}
+
+fn integration_node(
+    console: &Console,
+    integration: &Integration,
+    needs: &mut Vec<Need>,
+) -> Result<IntegrationNode, Problem> {
+    let backlog = backlog(console, integration)?;
+    let id = integration.id.to_string();
+    let cloud = matches!(integration.configured, Configured::Cloud(_));
+    match backlog.health {
+        Health::Good => {}
+        Health::Behind => {
+            let what = format!("{} is behind", integration.name);
+            let why = "Events have waited for more than a minute.";
+            needs.push(Need::warn(what, why, Some((format!("/integrations/{id}"), "Look at it"))));
+        }
+        Health::Off if backlog.waiting > 0 => {
+            let what = format!("{} is switched off", integration.name);
+            let why = "Events wait for it in the journal until retention drops them.";
+            let step = (format!("/integrations/{id}/settings"), "Switch it on");
+            needs.push(Need::warn(what, why, Some(step)));
+        }
+        Health::Off => {}
+    }
+    if cloud {
+        for (outcome, what) in [
+            (Outcome::Failed, "has dead letters"),
+            (Outcome::Refused, "could not send some events"),
+        ] {
+            let params = EventParams {
+                integration: Some(id.clone()),
+                outcome: Some(outcome.word().to_owned()),
+                limit: Some(1),
+                ..EventParams::default()
+            };
+            let latest = console.control.events(&params)?.events.into_iter().next();
+            let delivery = latest.and_then(|event| {
+                let ours = |d: &DeliverySummary| d.integration == id && d.outcome == outcome.word();
+                event.deliveries.into_iter().find(ours)
+            });
+            if let Some(delivery) = delivery {
+                let what = format!("{} {what}", integration.name);
+                let step = (format!("/integrations/{id}/dead-letters"), "Look at them");
+                needs.push(Need::warn(what, &delivery.reason, Some(step)));
+            }
+        }
+    }
+    Ok(IntegrationNode {
+        rate: if cloud { format!("{} waiting", backlog.waiting) } else { "In the page".into() },
+        name: integration.name.clone(),
+        id,
+        backlog,
+    })
+}
+
+impl Need {
+    fn warn(what: impl Into<String>, why: &str, step: Option<(String, &'static str)>) -> Need {
+        Need { weight: "warn", what: what.into(), why: why.to_owned(), step }
+    }
+
+    fn info(what: impl Into<String>, why: &str, step: Option<(String, &'static str)>) -> Need {
+        Need { weight: "info", what: what.into(), why: why.to_owned(), step }
+    }
 }
 
 /// One line for each source that an integration takes; the shorter column is centred.
@@ -206,15 +241,4 @@ fn lines(workspace: &Workspace, rows: usize) -> Vec<Line> {
         }
     }
     lines
-}
-
-/// How long ago a moment was, in its largest unit.
-pub(super) fn ago(at: i64) -> String {
-    let seconds = now().saturating_sub(at) / 1000;
-    for (unit, length) in [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)] {
-        if seconds >= length {
-            return format!("{} {unit} ago", seconds / length);
-        }
-    }
-    "just now".to_owned()
 }

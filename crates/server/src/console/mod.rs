@@ -3,17 +3,29 @@
 //! Pages are HTML first. Forms post and redirect; the script only makes them livelier.
 
 mod assets;
+mod backlog;
+mod clients;
+mod conditions;
+mod directory;
 mod door;
+mod draft;
+mod editor;
 mod events;
 mod fields;
+mod form;
 mod home;
+mod integration;
+mod letters;
 mod live;
+mod mapping;
 mod oops;
+mod preview;
 mod session;
+mod settings;
 mod shell;
+mod sources;
 mod trace;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,27 +36,22 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
-use crate::control::Control;
+use crate::control::{Control, Problem};
+use oops::Oops;
 use session::Sessions;
 
 /// What the pages work with.
 pub struct Console {
-    admin: Arc<Control>,
+    control: Arc<Control>,
     sessions: Sessions,
-    /// The workspace file, if that is where the configuration lives.
-    file: Option<PathBuf>,
     /// True once the server stops: live streams end.
     stopping: watch::Receiver<bool>,
 }
 
 impl Console {
-    /// The console over `admin`. `file` is the workspace file, if there is one.
-    pub fn new(
-        admin: Arc<Control>,
-        file: Option<PathBuf>,
-        stopping: watch::Receiver<bool>,
-    ) -> Console {
-        Console { admin, sessions: Sessions::default(), file, stopping }
+    /// The console over `control`.
+    pub fn new(control: Arc<Control>, stopping: watch::Receiver<bool>) -> Console {
+        Console { control, sessions: Sessions::default(), stopping }
     }
 
     /// A path that lets its first visitor in, once.
@@ -61,6 +68,9 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/events", get(events::page))
         .route("/live/events", get(events::live))
         .route("/events/{seq}", get(trace::page))
+        .merge(sources())
+        .merge(integrations())
+        .merge(settings())
         .route("/sign-out", post(door::sign_out))
         .route_layer(from_fn_with_state(console.clone(), door::guard));
     Router::new()
@@ -71,6 +81,58 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/assets/{name}", get(assets::serve))
         .layer(from_fn(secure))
         .with_state(console)
+}
+
+fn sources() -> Router<Arc<Console>> {
+    Router::new()
+        .route("/sources", get(sources::list))
+        .route("/sources/new", get(sources::new_page).post(sources::create))
+        .route("/sources/{id}", get(sources::page).post(sources::save))
+        .route("/live/sources/{id}", get(sources::live))
+        .route("/sources/{id}/keys", post(sources::add_key))
+        .route("/sources/{id}/keys/{key}/delete", post(sources::delete_key))
+        .route("/sources/{id}/delete", post(sources::delete))
+}
+
+fn integrations() -> Router<Arc<Console>> {
+    Router::new()
+        .route("/directory", get(directory::catalog))
+        .route("/directory/{slug}", get(directory::enable_page).post(directory::enable))
+        .route("/directory/{slug}/check", post(directory::check))
+        .route("/integrations", get(integration::list))
+        .route("/integrations/{id}", get(integration::overview))
+        .route("/live/integrations/{id}", get(integration::live))
+        .route("/integrations/{id}/test", post(integration::test))
+        .route("/integrations/{id}/actions", get(integration::actions))
+        .route("/integrations/{id}/actions/{action}", get(editor::page).post(editor::post))
+        .route("/integrations/{id}/actions/{action}/check", post(editor::check))
+        .route("/integrations/{id}/actions/{action}/change", post(integration::change_action))
+        .route("/integrations/{id}/data-out", get(integration::data_out))
+        .route("/integrations/{id}/dead-letters", get(letters::page))
+        .route(
+            "/integrations/{id}/settings",
+            get(integration::settings).post(integration::save_settings),
+        )
+        .route("/integrations/{id}/skip", post(integration::skip))
+        .route("/integrations/{id}/delete", post(integration::delete))
+}
+
+fn settings() -> Router<Arc<Console>> {
+    Router::new()
+        .route("/settings", get(settings::workspace).post(settings::put_workspace))
+        .route("/settings/history", get(settings::history))
+        .route("/settings/history/{number}", get(settings::revision))
+        .route("/settings/history/{number}/restore", post(settings::restore))
+        .route("/settings/tokens", get(settings::tokens).post(settings::make_token))
+        .route("/settings/tokens/{id}/revoke", post(settings::revoke_token))
+        .route("/settings/audit", get(settings::audit))
+}
+
+/// Runs an operation off the threads that serve.
+async fn work<T: Send + 'static>(
+    operation: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Oops> {
+    Ok(tokio::task::spawn_blocking(operation).await??)
 }
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \

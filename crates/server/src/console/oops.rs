@@ -35,12 +35,6 @@ impl From<anyhow::Error> for Oops {
     }
 }
 
-impl From<heapline_store::Error> for Oops {
-    fn from(e: heapline_store::Error) -> Oops {
-        Oops { status: StatusCode::INTERNAL_SERVER_ERROR, detail: e.to_string() }
-    }
-}
-
 impl From<tokio::task::JoinError> for Oops {
     fn from(e: tokio::task::JoinError) -> Oops {
         let detail = format!("The page ended early: {e}");
@@ -50,8 +44,23 @@ impl From<tokio::task::JoinError> for Oops {
 
 impl From<Problem> for Oops {
     fn from(problem: Problem) -> Oops {
-        Oops { status: problem.status(), detail: problem.to_string() }
+        let status = match &problem {
+            Problem::Bad(_) | Problem::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Missing(_) => StatusCode::NOT_FOUND,
+            Problem::Moved(_) | Problem::Conflict(_, _) => StatusCode::CONFLICT,
+            Problem::ReadOnly(_) | Problem::Forbidden(_) => StatusCode::FORBIDDEN,
+            Problem::Store(_) | Problem::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Oops { status, detail: sentence(&problem.to_string()) }
     }
+}
+
+/// A clause as a sentence.
+pub(super) fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let Some(first) = letters.next() else { return String::new() };
+    let end = if clause.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{}{end}", first.to_uppercase(), letters.as_str())
 }
 
 impl IntoResponse for Oops {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+use crate::workspace::Secret;
+
 /// How long a session lasts without a visit.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
 
@@ -16,6 +18,20 @@ const IDLE: Duration = Duration::from_secs(12 * 3600);
 const MOST: usize = 1000;
 
 type Hash = [u8; 32];
+
+/// By what somebody was let in.
+#[derive(Clone)]
+pub(super) enum Entry {
+    /// The one-time link.
+    Link,
+    /// A token, which is asked again at each visit, so that a revoked one ends its sessions.
+    Token(Secret),
+}
+
+struct Open {
+    seen: Instant,
+    entry: Entry,
+}
 
 /// All sessions, and the codes that open one.
 #[derive(Default)]
@@ -25,7 +41,7 @@ pub(super) struct Sessions(Mutex<Inner>);
 struct Inner {
     /// Only hashes are kept, so that no comparison tells by its time.
     codes: Vec<Hash>,
-    open: BTreeMap<Hash, Instant>,
+    open: BTreeMap<Hash, Open>,
 }
 
 impl Sessions {
@@ -45,32 +61,28 @@ impl Sessions {
             inner.codes.retain(|known| *known != hash);
             inner.codes.len() < before
         };
-        if known { self.open().map(Some) } else { Ok(None) }
+        if known { self.open(Entry::Link).map(Some) } else { Ok(None) }
     }
 
     /// Opens a session for somebody who has shown who they are.
-    pub(super) fn open(&self) -> Result<String> {
+    pub(super) fn open(&self, entry: Entry) -> Result<String> {
         let id = unguessable()?;
         let mut inner = self.lock();
-        inner.open.retain(|_, seen| seen.elapsed() < IDLE);
+        inner.open.retain(|_, open| open.seen.elapsed() < IDLE);
         if inner.open.len() >= MOST {
-            let oldest = inner.open.iter().min_by_key(|(_, seen)| **seen).map(|(id, _)| *id);
+            let oldest = inner.open.iter().min_by_key(|(_, open)| open.seen).map(|(id, _)| *id);
             oldest.map(|oldest| inner.open.remove(&oldest));
         }
-        inner.open.insert(hash(&id), Instant::now());
+        inner.open.insert(hash(&id), Open { seen: Instant::now(), entry });
         Ok(id)
     }
 
-    /// True if the session is open; keeps it open.
-    pub(super) fn visit(&self, id: &str) -> bool {
+    /// By what the session was opened, if it is open; keeps it open.
+    pub(super) fn visit(&self, id: &str) -> Option<Entry> {
         let mut inner = self.lock();
-        match inner.open.get_mut(&hash(id)) {
-            Some(seen) if seen.elapsed() < IDLE => {
-                *seen = Instant::now();
-                true
-            }
-            Some(_) | None => false,
-        }
+        let open = inner.open.get_mut(&hash(id)).filter(|open| open.seen.elapsed() < IDLE)?;
+        open.seen = Instant::now();
+        Some(open.entry.clone())
     }
 
     /// Ends a session.
@@ -103,25 +115,25 @@ mod tests {
         let code = sessions.one_time_code().unwrap();
         assert_eq!(sessions.redeem("something else").unwrap(), None);
         let id = sessions.redeem(&code).unwrap().unwrap();
-        assert!(sessions.visit(&id));
+        assert!(sessions.visit(&id).is_some());
         assert_eq!(sessions.redeem(&code).unwrap(), None);
         sessions.close(&id);
-        assert!(!sessions.visit(&id));
+        assert!(sessions.visit(&id).is_none());
     }
 
     #[test]
     fn a_session_cannot_be_entered_by_a_code_or_a_guess() {
         let sessions = Sessions::default();
         let code = sessions.one_time_code().unwrap();
-        assert!(!sessions.visit(&code) && !sessions.visit("") && !sessions.visit("0"));
+        assert!([&code, "", "0"].iter().all(|guess| sessions.visit(guess).is_none()));
     }
 
     #[test]
     fn there_are_never_more_sessions_than_the_bound() {
         let sessions = Sessions::default();
-        let ids: Vec<String> = (0..=MOST).map(|_| sessions.open().unwrap()).collect();
-        let open = ids.iter().filter(|id| sessions.visit(id)).count();
+        let ids: Vec<String> = (0..=MOST).map(|_| sessions.open(Entry::Link).unwrap()).collect();
+        let open = ids.iter().filter(|id| sessions.visit(id).is_some()).count();
         assert_eq!(open, MOST);
-        assert!(sessions.visit(&ids[MOST]));
+        assert!(sessions.visit(&ids[MOST]).is_some());
     }
 }

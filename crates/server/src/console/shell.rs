@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use super::fields::{Fields, cookie};
 use super::{Console, assets};
+use crate::control::{Actor, Origin, Role};
 
 /// Where in the console a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +26,20 @@ pub(super) enum Section {
 /// A visit of a page: how it is to look, before what it says is known.
 #[derive(Clone, Debug)]
 pub(super) struct Visit {
+    /// Who visits; nobody before the sign-in.
+    pub(super) who: Actor,
     theme: &'static str,
     host: String,
     done: Option<&'static str>,
+}
+
+/// Why the configuration can't be changed here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Locked {
+    /// It is this file.
+    File(String),
+    /// The visitor may only look.
+    Role,
 }
 
 /// What every page has around it.
@@ -37,8 +49,8 @@ pub(super) struct Shell {
     pub(super) section: Section,
     pub(super) theme: &'static str,
     pub(super) host: String,
-    /// The workspace file, if the configuration can only be changed there.
-    pub(super) file: Option<String>,
+    /// Why this visitor can't change the configuration here, if so.
+    pub(super) locked: Option<Locked>,
     /// What was just done, in one sentence.
     pub(super) done: Option<&'static str>,
 }
@@ -72,8 +84,16 @@ impl Visit {
             section,
             theme: self.theme,
             host: self.host.clone(),
-            file: console.file.as_ref().map(|file| file.display().to_string()),
+            locked: self.locked(console),
             done: self.done,
+        }
+    }
+
+    fn locked(&self, console: &Console) -> Option<Locked> {
+        match console.control.workspaces.origin() {
+            Origin::File(file) => Some(Locked::File(file.display().to_string())),
+            Origin::Store if self.who.role < Role::Editor => Some(Locked::Role),
+            Origin::Store => None,
         }
     }
 
@@ -84,7 +104,7 @@ impl Visit {
             section: Section::Home,
             theme: self.theme,
             host: self.host.clone(),
-            file: None,
+            locked: None,
             done: None,
         }
     }
@@ -105,7 +125,9 @@ impl FromRequestParts<Arc<Console>> for Visit {
         let query = parts.uri.query().unwrap_or_default();
         let word = query.split('&').find_map(|pair| pair.strip_prefix("done="));
         let done = DONE.iter().find(|(known, _)| Some(*known) == word).map(|(_, text)| *text);
-        Ok(Visit { theme, host: host.unwrap_or("localhost").to_owned(), done })
+        let who = parts.extensions.get::<Actor>().cloned();
+        let who = who.unwrap_or_else(|| Actor::new("nobody", Role::Viewer));
+        Ok(Visit { who, theme, host: host.unwrap_or("localhost").to_owned(), done })
     }
 }
 
@@ -128,6 +150,11 @@ impl Shell {
 
     pub(super) fn at(&self, section: Section) -> bool {
         self.section == section
+    }
+
+    /// True if the visitor can change the configuration here.
+    pub(super) fn open(&self) -> bool {
+        self.locked.is_none()
     }
 
     /// The theme that the button leads to.

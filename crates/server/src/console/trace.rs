@@ -12,6 +12,7 @@ use super::Console;
 use super::oops::Oops;
 use super::shell::{Section, Shell, Visit, page as shown};
 use crate::admin::events::{self, Attempt, OwnRequest, Trace};
+use crate::admin::pages::PageWay;
 use crate::workspace::Workspace;
 
 #[derive(Template)]
@@ -20,6 +21,7 @@ struct Page {
     shell: Shell,
     event: Event,
     ways: Vec<Way>,
+    warnings: Vec<String>,
 }
 
 struct Event {
@@ -37,7 +39,9 @@ struct Event {
 
 struct Way {
     title: String,
-    outcome: String,
+    /// The class of its tag.
+    outcome: &'static str,
+    word: String,
     code: String,
     reason: String,
     revision: u64,
@@ -81,16 +85,14 @@ pub(super) async fn page(
     let shell = visit.shell(&console, Section::Events, "Event");
     let origin = visit.origin();
     let page = tokio::task::spawn_blocking(move || {
-        let admin = &console.admin;
-        let now = admin.workspaces.current();
-        let trace = events::trace(&*admin.store, &now, &admin.revisions, place)?;
-        Ok::<_, Oops>(trace.map(|trace| view(shell, &now, &origin, trace)))
+        let now = console.control.workspaces.current();
+        Ok::<_, Oops>(view(shell, &now, &origin, console.control.trace(place)?))
     });
-    Ok(shown(&page.await??.ok_or_else(missing)?))
+    Ok(shown(&page.await??))
 }
 
 fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
-    let Trace { summary, event, ways, .. } = trace;
+    let Trace { summary, event, ways, page, warnings } = trace;
     let value = Value::parse(event.get());
     let json = value.as_ref().map_or_else(|_| event.get().to_owned(), pretty);
     let call = value.as_ref().ok().and_then(|v| v.get("type")?.as_text());
@@ -104,7 +106,8 @@ fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
     let mut all: Vec<Way> = ways.into_iter().enumerate().map(|(at, w)| way(now, at, w)).collect();
     all.extend(waiting.map(|delivery| Way {
         title: integration_name(now, &delivery.integration),
-        outcome: delivery.outcome.clone(),
+        outcome: Outcome::Pending.word(),
+        word: delivery.outcome.clone(),
         code: String::new(),
         reason: delivery.reason.clone(),
         revision: 0,
@@ -113,6 +116,7 @@ fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
         changed: false,
         attempts: Vec::new(),
     }));
+    all.extend(page.into_iter().map(|way| in_page(now, way)));
     let verdict = verdict(&all);
     let event = Event {
         seq: summary.seq,
@@ -126,7 +130,7 @@ fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
         json,
         curl,
     };
-    Page { shell, event, ways: all }
+    Page { shell, event, ways: all, warnings }
 }
 
 fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
@@ -136,7 +140,8 @@ fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
     let title = format!("{} · {action}", integration_name(now, &way.delivery.integration));
     Way {
         title,
-        outcome: way.delivery.outcome,
+        outcome: known(&way.delivery.outcome),
+        word: way.delivery.outcome,
         code: way.delivery.code,
         reason: way.delivery.reason,
         revision: way.revision,
@@ -145,6 +150,37 @@ fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
         changed: way.requests_match == Some(false),
         attempts: way.attempts.into_iter().map(answer).collect(),
     }
+}
+
+/// What the page did.
+fn in_page(now: &Workspace, way: PageWay) -> Way {
+    let outcome = match way.outcome.as_str() {
+        "sent" => Outcome::Delivered,
+        "no_receipt" => Outcome::Pending,
+        "skipped" => Outcome::Filtered,
+        other => Outcome::ALL
+            .into_iter()
+            .find(|outcome| outcome.word() == other)
+            .unwrap_or(Outcome::Filtered),
+    };
+    let browser = way.browser.map_or_else(String::new, |browser| format!(" ({browser})"));
+    Way {
+        title: format!("{} · in the page{browser}", integration_name(now, &way.integration)),
+        outcome: outcome.word(),
+        word: way.outcome.replace('_', " "),
+        code: way.code,
+        reason: way.reason,
+        revision: 0,
+        notices: Vec::new(),
+        requests: Vec::new(),
+        changed: false,
+        attempts: Vec::new(),
+    }
+}
+
+/// The outcome of this word.
+fn known(word: &str) -> &'static str {
+    Outcome::ALL.iter().map(|outcome| outcome.word()).find(|known| *known == word).unwrap_or("")
 }
 
 fn integration_name(now: &Workspace, id: &str) -> String {

@@ -3,9 +3,5 @@
 pub mod logs;
 pub mod metrics;
 pub(crate) mod spans;
-pub mod statistics;
-mod tail;
 
-pub use metrics::{DOOR, Metrics};
-pub use statistics::{Latencies, Statistics};
-pub use tail::Tail;
+pub use metrics::Metrics;

@@ -1,0 +1,205 @@
+// The console as a person uses it: first run to first delivered event, actions through both
+// editors, search and trace, keyboard only, small screens, and axe on every page.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { begin, send } from "./server.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+const SHOTS = process.env.SHOTS;
+
+let run;
+let key;
+before(async () => { run = await begin(); });
+after(() => run?.end());
+
+test("the one-time link lets in once, and only it does", async () => {
+  const { page, origin, link, context } = run;
+  await page.goto(origin + "/events");
+  assert.match(page.url(), /\/sign-in\?next=%2Fevents$/);
+  await page.goto(link);
+  assert.equal(page.url(), origin + "/");
+  const [cookie] = await context.cookies();
+  assert.ok(cookie.httpOnly && cookie.sameSite === "Lax");
+  const other = await (await run.browser.newContext()).newPage();
+  await other.goto(link);
+  await other.getByText("This link was used before").waitFor();
+  await other.context().close();
+});
+
+test("a form of another site changes nothing", async () => {
+  const cookies = (await run.context.cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+  const body = "name=Evil&kind=http";
+  for (const headers of [{ "sec-fetch-site": "cross-site" }, { origin: "http://evil.example" }, {}]) {
+    const response = await fetch(run.origin + "/sources/new", {
+      method: "POST",
+      headers: { cookie: cookies, "content-type": "application/x-www-form-urlencoded", ...headers },
+      body,
+      redirect: "manual",
+    });
+    assert.equal(response.status, 403, JSON.stringify(headers));
+  }
+});
+
+test("from the first run to the first delivered event without leaving the console", async () => {
+  const { page } = run;
+  await run.open("/");
+  await page.getByRole("link", { name: "Add a source" }).click();
+  await page.getByLabel("Name").fill("Shop backend");
+  await page.getByText("Node.js", { exact: true }).click();
+  await page.getByRole("button", { name: "Add the source" }).click();
+  await page.getByText("Waiting for the first event").waitFor();
+  key = (await page.locator("[id^=key-]").first().textContent()).trim();
+  assert.ok((await page.locator("#code-node").textContent()).includes(key));
+  assert.ok((await page.locator("#code-curl").textContent()).includes(run.origin));
+
+  await run.open("/directory");
+  await page.getByText("Recommended").waitFor();
+  await page.getByRole("link", { name: "Add Heap", exact: true }).click();
+  await page.getByLabel("App Id").fill("eleven");
+  await page.getByText(/Expected digits as text/).waitFor();
+  await page.getByLabel("App Id").fill("11");
+  await page.getByText(/Expected digits as text/).waitFor({ state: "detached" }).catch(() => {});
+  await page.getByLabel("Base address").fill(run.heap);
+  await page.getByRole("button", { name: "Enable" }).click();
+  await page.getByText("The integration is enabled").waitFor();
+
+  const event = { type: "track", event: "Order Completed", userId: "ada", messageId: "m-1", properties: { total: 42.5, plan: "team" } };
+  await run.open("/sources/shop-backend");
+  assert.equal(await send(run.origin, key, event), 200);
+  await page.getByText("It works: the first event has arrived.").waitFor();
+  await page.getByRole("link", { name: "Order Completed" }).click();
+  await page.waitForURL(/\/events\/\d+$/);
+  for (let tries = 0; tries < 40 && !(await page.getByText("Delivered.", { exact: true }).isVisible()); tries++) {
+    await page.reload();
+  }
+  await page.getByText("Delivered.", { exact: true }).waitFor();
+});
+
+test("a refusal shows in Data In with its reason, at once", async () => {
+  await run.open("/sources/shop-backend");
+  assert.equal(await send(run.origin, key, { type: "track", userId: "ada" }), 400);
+  await run.page.locator(".tag.refused").first().waitFor();
+});
+
+test("an event is found by its user and its trace has the exact request", async () => {
+  const { page } = run;
+  await run.open("/events");
+  await page.getByLabel("User id").fill("ada");
+  await page.getByRole("button", { name: "Find" }).click();
+  await page.getByRole("link", { name: "Order Completed" }).first().click();
+  const body = await page.getByLabel("Body of the request").first().textContent();
+  assert.equal(JSON.parse(body).events[0].properties.total, 42.5);
+  await run.open("/events?user=nobody-of-that-name");
+  await page.getByText("No event matches").waitFor();
+});
+
+test("trigger: conditions and text stay in step, and the preview follows", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap/actions");
+  await page.getByRole("link", { name: "Track Event" }).click();
+  await page.locator("#preview .tag.delivered").waitFor();
+  const text = page.locator("#trigger");
+  await text.fill('type = "track" and event = "Nothing of it"');
+  await page.locator("#preview .tag.filtered").waitFor();
+  assert.equal(await page.locator("#conditions [name=value]").nth(1).inputValue(), "Nothing of it");
+  await page.locator("#conditions [name=value]").nth(1).fill("Order Completed");
+  await page.locator("#preview .tag.delivered").waitFor();
+  assert.equal(await text.inputValue(), 'type = "track" and event = "Order Completed"');
+  await page.getByRole("button", { name: "Condition", exact: true }).click();
+  await page.locator("#conditions .condition").nth(2).waitFor();
+  await page.locator("#conditions [name=path]").nth(2).fill("properties.total");
+  await page.locator("#conditions [name=test]").nth(2).selectOption("more");
+  await page.locator("#conditions [name=value]").nth(2).fill("ten");
+  await page.getByText("Expected a number.").waitFor();
+  await page.locator("#conditions [name=value]").nth(2).fill("10");
+  await page.locator("#preview .tag.delivered").waitFor();
+  await page.waitForFunction(() => document.querySelector("#trigger").value.includes("properties.total > 10"));
+  await text.fill("type = ");
+  await page.getByText(/Line 1, column 8/).waitFor();
+  await text.fill('type = "track" and properties.total > 10');
+  await page.locator("#preview .tag.delivered").waitFor();
+});
+
+test("mapping: form and JSON stay in step; saving makes a revision", async () => {
+  const { page } = run;
+  await page.locator('[name="m.event.how"]').selectOption("template");
+  await page.locator('[name="m.event.value"]').fill("Shop: {{event}}");
+  await page.waitForFunction(() => document.querySelector("#mapping").value.includes("Shop: {{event}}"));
+  await page.getByText('"Shop: Order Completed"').first().waitFor();
+  await page.locator("summary", { hasText: "As JSON" }).click();
+  const json = JSON.parse(await page.locator("#mapping").inputValue());
+  json.event = "Sold";
+  await page.locator("#mapping").fill(JSON.stringify(json, null, 2));
+  await page.waitForFunction(() => document.querySelector('[name="m.event.how"]').value === "literal");
+  assert.equal(await page.locator('[name="m.event.value"]').inputValue(), "Sold");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Saved. It holds for events from now on.").waitFor();
+  await run.open("/settings/history");
+  await page.getByRole("link", { name: "Revision 3" }).click();
+  await page.getByText("properties.total > 10").first().waitFor();
+});
+
+test("leaving with changes asks", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap/actions/trackEvent-1");
+  await page.getByLabel("Name", { exact: true }).fill("Something else");
+  const asked = new Promise((resolve) => page.once("dialog", async (dialog) => {
+    await dialog.accept();
+    resolve(dialog.type());
+  }));
+  await page.getByRole("link", { name: "Cancel" }).click();
+  assert.equal(await asked, "beforeunload");
+});
+
+test("the switch of an action works by keyboard alone", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap/actions");
+  const button = page.getByRole("switch", { name: "Identify User" });
+  for (let tabs = 0; tabs < 40 && !(await button.evaluate((b) => b === document.activeElement)); tabs++) {
+    await page.keyboard.press("Tab");
+  }
+  assert.equal(await button.getAttribute("aria-checked"), "true");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/done=saved/);
+  assert.equal(await button.getAttribute("aria-checked"), "false");
+});
+
+const PAGES = [
+  "/", "/sources", "/sources/new", "/sources/shop-backend", "/directory", "/directory/heap", "/directory/heap-web",
+  "/integrations", "/integrations/heap", "/integrations/heap/actions", "/integrations/heap/actions/trackEvent-1",
+  "/integrations/heap/actions/new", "/integrations/heap/data-out", "/integrations/heap/dead-letters",
+  "/integrations/heap/settings", "/events", "/events/1", "/settings", "/settings/history", "/settings/history/2",
+  "/settings/tokens", "/settings/audit",
+];
+
+for (const width of [1280, 390]) {
+  for (const scheme of ["light", "dark"]) {
+    test(`every page at ${width} px, ${scheme}: nothing overflows, axe finds nothing serious`, async () => {
+      const { page } = run;
+      await page.setViewportSize({ width, height: width === 390 ? 844 : 860 });
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+      for (const path of PAGES) {
+        await run.open(path);
+        if (SHOTS) {
+          mkdirSync(SHOTS, { recursive: true });
+          const name = path.slice(1).replaceAll("/", "-") || "home";
+          await page.screenshot({ path: `${SHOTS}/${name}-${width}-${scheme}.png`, fullPage: true });
+        }
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(over <= 0, `${path} is ${over} px too wide`);
+        const found = await page.evaluate(`${AXE}; axe.run({ resultTypes: ["violations"] })`);
+        const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+        const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+        assert.deepEqual(told, [], path);
+      }
+    });
+  }
+}
+
+test("nothing broke in the browser, no policy was violated", () => {
+  const expected = /status of 4(03|22)/;
+  assert.deepEqual(run.broken.filter((text) => !expected.test(text)), []);
+});

@@ -1,0 +1,21 @@
+//! Drives the console in a browser. Needs Node and Chromium, which `cargo xtask setup` installs.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn a_person_gets_on_with_the_console() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console");
+    assert!(
+        folder.join("node_modules").is_dir(),
+        "the console's tests need their packages: run `cargo xtask setup`"
+    );
+    let run = Command::new("node")
+        .args(["--test", "console.test.mjs"])
+        .env("HEAPLINE", env!("CARGO_BIN_EXE_heapline"))
+        .current_dir(&folder)
+        .output()
+        .expect("node runs");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+}
