@@ -26,7 +26,7 @@ use crate::workspace::{self, Integration, Workspace};
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Place in the journal.
-    pub seq: Seq,
+    pub seq: u64,
     /// Message id.
     pub message_id: String,
     /// Id of the source.
@@ -66,7 +66,7 @@ pub struct List {
     /// Newest first.
     pub events: Vec<Summary>,
     /// Give this as `before` for the next page; null at the end.
-    pub next: Option<Seq>,
+    pub next: Option<u64>,
 }
 
 /// The way of one event.

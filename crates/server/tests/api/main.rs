@@ -1,5 +1,10 @@
-//! The admin API: steps of requests and answers, kept as data, against a server of its own each.
+//! The admin API and the command line that speaks it: steps of requests and answers, kept as data,
+//! against a server of its own each.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is tests")]
 
 mod cases;
+mod commands;
+mod description;
+mod edits;
+mod streams;
 mod world;

@@ -60,3 +60,30 @@ impl World {
         self.server.take().unwrap().stop().await.unwrap();
     }
 }
+
+impl World {
+    /// Posts to the admin API, which is to take it.
+    pub(crate) async fn post(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let url = format!("{}/api/v1{path}", self.url);
+        let request = reqwest::Client::new().post(url).bearer_auth(&self.token);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let response = request.send().await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Asks the admin API.
+    pub(crate) async fn get(&self, path: &str) -> serde_json::Value {
+        let url = format!("{}/api/v1{path}", self.url);
+        let request = reqwest::Client::new().get(url).bearer_auth(&self.token);
+        serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
+    }
+
+    /// Sends a track call, which is to be taken.
+    pub(crate) async fn track(&self, key: &str, call: serde_json::Value) {
+        let request = reqwest::Client::new().post(format!("{}/v1/track", self.url));
+        let response = request.basic_auth(key, Some("")).body(call.to_string()).send().await;
+        assert_eq!(response.unwrap().status(), 200);
+    }
+}
