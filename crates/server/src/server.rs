@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::admin::{self, AdminFile, Revisions};
 use crate::config::Config;
 use crate::console::{self, Console};
-use crate::control::{Control, Origin, Problem, Tokens, Workspaces};
+use crate::control::{Control, Origin, Problem, Replays, Tokens, Workspaces};
 use crate::courier::{Fleet, Surroundings};
 use crate::front::Front;
 use crate::ingest::{self, Ingest, Limits, Network, TrustedProxies};
@@ -43,6 +43,8 @@ pub struct Server {
 /// How often a workspace file is looked at, and retention is applied.
 const LOOK: Duration = Duration::from_secs(1);
 const RETAIN: Duration = Duration::from_secs(60);
+/// How often counts are written to the store.
+const COUNT: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Starts on the data directory `data`. With `workspace_file`, that file is the workspace, now
@@ -82,6 +84,7 @@ impl Server {
         pages.set_workspace(&workspaces.current());
         workspaces.on_change(move |workspace| pages.set_workspace(workspace));
 
+        let (stop, stopping) = watch::channel(false);
         let admin_file = AdminFile::write(data, address)?;
         let control = Arc::new(Control {
             tokens: Tokens::open(store.clone(), admin_file.token)?,
@@ -91,8 +94,10 @@ impl Server {
             metrics: metrics.clone(),
             ingest: ingest.clone(),
             revisions: Revisions::default(),
+            replays: Replays::default(),
+            stopping: stopping.clone(),
         });
-        let (stop, stopping) = watch::channel(false);
+        control.resume_replays()?;
         let console = Console::new(control.clone(), stopping.clone());
         let sign_in = console.sign_in_path()?;
         let console = console::router(Arc::new(console));
@@ -112,6 +117,7 @@ impl Server {
             accepting,
         };
         server.tasks.push(tokio::spawn(retain_all(server.store.clone(), stopping.clone())));
+        server.tasks.push(tokio::spawn(count_all(server.control.clone(), stopping.clone())));
         if let Origin::File(_) = origin {
             server.tasks.push(tokio::spawn(follow_file(server.control.clone(), stopping)));
         }
@@ -163,9 +169,12 @@ impl Server {
             }
         }
         let within = self.stop_within;
-        let (fleet, store) = (self.fleet, self.store);
+        let (fleet, store, control) = (self.fleet, self.store, self.control);
         tokio::task::spawn_blocking(move || {
             fleet.stop(within);
+            if let Err(problem) = control.write_statistics() {
+                warn!(error = %problem, "the last statistics are lost");
+            }
             store.close()
         })
         .await??;
@@ -235,6 +244,24 @@ async fn retain_all(store: Arc<dyn Store>, mut stopping: watch::Receiver<bool>) 
             }
             Ok(Err(e)) => error!(error = %e, "retention failed"),
             Err(e) => error!(error = %e, "retention ended in a panic"),
+        }
+    }
+}
+
+/// Writes what has been counted, now and then.
+async fn count_all(control: Arc<Control>, mut stopping: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(COUNT);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        let control = control.clone();
+        let written = tokio::task::spawn_blocking(move || control.write_statistics()).await;
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => warn!(error = %problem, "some statistics are lost"),
+            Err(e) => error!(error = %e, "counting ended in a panic"),
         }
     }
 }

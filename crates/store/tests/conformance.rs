@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use common::*;
 use heapline_store::{
     Appended::{Duplicate, Stored},
-    Count, Embedded, Error, Extent, Gather, LedgerBatch, NewEvent, Note, Outcome, PageReport,
-    PageResult, PageSummary, Query, Revision, Settings, Span, Store,
+    Embedded, Error, Extent, LedgerBatch, NewEvent, Outcome, PageResult, Query, Revision, Settings,
+    Store,
 };
 
 #[test]
@@ -388,86 +388,6 @@ fn revisions_are_numbered_and_conflicts_named() {
 }
 
 #[test]
-fn small_texts_are_kept_by_kind_and_key() {
-    each(&small(), |store| {
-        store.keep("token", "a", Some("one")).unwrap();
-        store.keep("token", "b", Some("two")).unwrap();
-        store.keep("replay", "a", Some("three")).unwrap();
-        store.keep("token", "a", Some("four")).unwrap();
-        store.keep("token", "c", None).unwrap();
-        let all = |kind| store.kept(kind).unwrap().into_iter().collect::<Vec<_>>();
-        let pair = |key: &str, text: &str| (key.to_owned(), text.to_owned());
-        assert_eq!(all("token"), [pair("a", "four"), pair("b", "two")]);
-        store.keep("token", "a", None).unwrap();
-        assert_eq!(all("token"), [pair("b", "two")]);
-        assert_eq!(all("replay"), [pair("a", "three")]);
-        assert_eq!(all("other"), []);
-    });
-}
-
-#[test]
-fn the_log_of_changes_is_read_newest_first() {
-    each(&small(), |store| {
-        let note = |n: i64| Note {
-            at: NOW + n,
-            who: "ann".into(),
-            what: format!("did {n}").into(),
-            revision: (n % 2 == 0).then_some(7),
-        };
-        (1..=5).for_each(|n| store.note(&note(n)).unwrap());
-        let newest = store.notes(None, 2).unwrap();
-        assert_eq!(newest, [(5, note(5)), (4, note(4))]);
-        assert_eq!(store.notes(Some(4), 9).unwrap(), [(3, note(3)), (2, note(2)), (1, note(1))]);
-    });
-}
-
-#[test]
-fn counts_are_gathered_by_minute_and_hour_for_as_long_as_each_is_kept() {
-    each(&small(), |store| {
-        let hour = NOW - NOW % HOUR;
-        let count = |at, name: &str, value, how| Count {
-            at,
-            subject: "heap".into(),
-            name: name.into(),
-            value,
-            how,
-        };
-        let (sum, peak) = (Gather::Sum, Gather::Peak);
-        store
-            .count(&[
-                count(hour + 5, "delivered", 3, sum),
-                count(hour + 59_999, "delivered", 4, sum),
-                count(hour + 7, "pending", 9, peak),
-            ])
-            .unwrap();
-        store
-            .count(&[
-                count(hour + 60_000, "delivered", 5, sum),
-                count(hour + 8, "pending", 2, peak),
-                count(hour + HOUR, "delivered", 6, sum),
-            ])
-            .unwrap();
-        let minutes = [
-            count(hour, "delivered", 7, sum),
-            count(hour, "pending", 9, peak),
-            count(hour + 60_000, "delivered", 5, sum),
-        ];
-        assert_eq!(store.counts(Span::Minute, hour, hour + HOUR).unwrap(), minutes);
-        let hours = [
-            count(hour, "delivered", 12, sum),
-            count(hour, "pending", 9, peak),
-            count(hour + HOUR, "delivered", 6, sum),
-        ];
-        assert_eq!(store.counts(Span::Hour, hour, hour + 2 * HOUR).unwrap(), hours);
-        store.retain(hour + 2 * DAY + 1).unwrap();
-        assert_eq!(store.counts(Span::Minute, 0, hour + HOUR).unwrap(), minutes[2..]);
-        assert_eq!(store.counts(Span::Hour, hour, hour + 2 * HOUR).unwrap(), hours);
-        store.retain(hour + 400 * DAY + 1).unwrap();
-        assert_eq!(store.counts(Span::Hour, 0, hour + 2 * HOUR).unwrap(), hours[2..]);
-    });
-}
-
-#[test]
 fn retention_drops_old_events_and_says_which_were_undelivered() {
     each(&Settings { retention: DAY, ..small() }, |store| {
         append_ids(store, (0..100).map(|n| format!("old {n}")));
@@ -506,73 +426,6 @@ fn retention_keeps_to_the_bytes_allowed() {
         assert!(first > 100, "{first}");
         assert!(store.extent().bytes <= 20_000);
         assert_eq!(read_all(store, 1).len() as u64, 301 - first);
-    });
-}
-
-#[test]
-fn reports_of_pages_are_found_by_event_and_summed_by_integration() {
-    use PageResult::{Failed, Loaded, Sent};
-    let about = |n, id: &str, result, reason: &str| report(n, id, result, reason);
-    let other = PageReport { integration: "other".into(), ..about(5, "a", Sent, "") };
-    let foreign = PageReport { source: "app".into(), ..about(6, "a", Failed, "boom") };
-    let chrome = PageReport { browser: "Chrome".into(), ..about(7, "", Loaded, "") };
-    let given = vec![
-        about(0, "old", Sent, ""),
-        about(1, "a", Failed, "consent"),
-        about(2, "b", Sent, ""),
-        about(3, "a", Sent, ""),
-        about(4, "", Failed, "sdk_load_failed"),
-        other.clone(),
-        foreign.clone(),
-        chrome,
-        about(8, "", Loaded, ""),
-    ];
-    each(&small(), |store| {
-        store.report(given.clone());
-        let of_a = store.page_reports("site", "a").unwrap();
-        assert_eq!(of_a, [given[1].clone(), given[3].clone(), other.clone()]);
-        assert_eq!(store.page_reports("app", "a").unwrap(), std::slice::from_ref(&foreign));
-        assert_eq!(store.page_reports("site", "").unwrap(), [], "pages are no event");
-
-        let summary = store.page_summary("web", NOW + 1, 2).unwrap();
-        let pages = [
-            (("Chrome".into(), Loaded, "".into()), 1),
-            (("Firefox".into(), Loaded, "".into()), 1),
-            (("Firefox".into(), Failed, "sdk_load_failed".into()), 1),
-        ];
-        assert_eq!(summary.pages, pages.into());
-        let events =
-            [((Sent, "".into()), 2), ((Failed, "boom".into()), 1), ((Failed, "consent".into()), 1)];
-        assert_eq!(summary.events, events.into());
-        assert_eq!(summary.failures, [foreign.clone(), given[4].clone()]);
-        assert_eq!(store.page_summary("nobody", 0, 9).unwrap(), PageSummary::default());
-    });
-}
-
-#[test]
-fn reports_of_pages_are_kept_up_to_the_bounds_and_as_long_as_events() {
-    /// Of the text of such a report: site, web, m0, track, Firefox.
-    const BYTES: usize = 4 + 3 + 2 + 5 + 7;
-    let told = |n: i64| report(n, &format!("m{n}"), PageResult::Sent, "");
-    let known = |store: &dyn Store| {
-        (0..9)
-            .filter(|n| !store.page_reports("site", &format!("m{n}")).unwrap().is_empty())
-            .collect::<Vec<i64>>()
-    };
-    each(&Settings { report_items: 5, ..small() }, |store| {
-        store.report((0..4).map(told).collect());
-        assert_eq!(known(store), [0, 1, 2, 3]);
-        store.report((4..7).map(told).collect());
-        assert_eq!(known(store), [2, 3, 4, 5, 6]);
-    });
-    each(&Settings { report_bytes: 3 * BYTES, ..small() }, |store| {
-        store.report((0..9).map(told).collect());
-        assert_eq!(known(store), [6, 7, 8]);
-    });
-    each(&Settings { retention: 4, ..small() }, |store| {
-        store.report((0..9).map(told).collect());
-        store.retain(NOW + 9).unwrap();
-        assert_eq!(known(store), [5, 6, 7, 8]);
     });
 }
 

@@ -22,7 +22,7 @@ use crate::courier::{self, plan_event};
 use crate::workspace::{self, Integration, Workspace};
 
 /// One event in a list.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Place in the journal.
@@ -44,7 +44,7 @@ pub struct Summary {
 }
 
 /// One delivery in a list.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliverySummary {
     /// Id of the integration.
@@ -208,22 +208,26 @@ pub fn trace(
 }
 
 fn summary(store: &dyn Store, now: &Workspace, found: &Found) -> Summary {
-    let event = &found.event.event;
     let mut deliveries: Vec<DeliverySummary> = found
         .settlements
         .iter()
         .flat_map(|s| s.deliveries.iter().map(|d| delivery_summary(&s.integration, d)))
         .collect();
     deliveries.extend(now.integrations.iter().filter_map(|i| not_taken_up(store, i, found)));
+    Summary { deliveries, ..event_summary(&found.event) }
+}
+
+/// An event without what became of it.
+pub(crate) fn event_summary(StoredEvent { seq, event }: &StoredEvent) -> Summary {
     Summary {
-        seq: found.event.seq,
+        seq: *seq,
         message_id: event.message_id.to_string(),
         source: event.source.to_string(),
         received_at: datetime::print(event.received_at),
         name: event.name.to_string(),
         user_id: event.user_id.as_deref().map(str::to_owned),
         anonymous_id: event.anonymous_id.as_deref().map(str::to_owned),
-        deliveries,
+        deliveries: Vec::new(),
     }
 }
 
@@ -260,7 +264,7 @@ fn not_taken_up(
 const PASSED_OVER: &str = "The integration has gone on past it: it was told to skip ahead, or it \
                            began or was connected to the source only later.";
 
-fn delivery_summary(integration: &str, delivery: &Delivery) -> DeliverySummary {
+pub(crate) fn delivery_summary(integration: &str, delivery: &Delivery) -> DeliverySummary {
     let reason = match (&*delivery.code, delivery.outcome) {
         (_, _) if !delivery.sentence.is_empty() => delivery.sentence.to_string(),
         ("trigger", _) => heapline_action::plan::Filter::Trigger.to_string(),

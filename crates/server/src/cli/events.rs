@@ -138,7 +138,7 @@ fn search(client: &Client, mut params: EventParams, limit: usize) -> Result<List
 }
 
 /// A moment as it is, or as long ago as a duration says.
-fn moment(text: &str) -> Result<String> {
+pub(super) fn moment(text: &str) -> Result<String> {
     if datetime::read_text(text).is_some() {
         return Ok(text.to_owned());
     }

@@ -1,19 +1,26 @@
 //! The command line: one file for each command, one definition from which help is drawn.
 
+mod apply;
 mod check;
 mod client;
+mod complete;
 mod demo;
 mod doctor;
 mod eval;
 mod events;
 mod explain;
+mod export;
+mod replay;
 mod sandbox;
+mod send;
 mod serve;
 mod style;
+mod tail;
+mod token;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Customer events in, Heap requests out; nothing lost, every outcome visible.
 #[derive(Parser)]
@@ -41,8 +48,22 @@ enum Command {
     Eval(eval::Args),
     /// Check a workspace document
     Check(check::Args),
+    /// Make a document the workspace of a running server
+    Apply(apply::Args),
+    /// Print the workspace of a running server
+    Export(export::Args),
+    /// Send events from files: JSON lines or CSV, also gzipped
+    Send(Box<send::Args>),
     /// Find events and see what became of them
     Events(Box<events::Args>),
+    /// Watch events as they are accepted and settle
+    Tail(tail::Args),
+    /// Deliver events of the past once more
+    Replay(replay::Args),
+    /// Make, list and revoke tokens of the admin API
+    Token(token::Args),
+    /// Write shell completions or man pages
+    Complete(complete::Args),
     /// Look whether a data directory is sound, and mend it
     Doctor(doctor::Args),
 }
@@ -65,6 +86,13 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Tail(args) => tail::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::Complete(args) => complete::run(&args, Cli::command()),
         Command::Events(args) => events::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -16,7 +16,7 @@ use super::{End, serve::told_to_stop};
 #[command(after_help = "Examples:
   heapline sandbox
   curl localhost:8081/_sandbox/summary
-  curl -X POST localhost:8081/_sandbox/faults -d '{\"next\":3,\"status\":503}'
+  curl -X POST localhost:8081/_sandbox/faults -d '{\"kind\":\"status\",\"next\":3,\"status\":503}'
 
 Everything is kept in memory. Give http://127.0.0.1:8081 as baseUrl of an integration to send to it.
 

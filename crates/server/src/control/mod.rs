@@ -6,13 +6,17 @@
 mod actions;
 mod audit;
 mod catalog;
+mod dead_letters;
 pub mod edit;
 mod events;
 mod integrations;
 mod json;
 mod preview;
 mod problem;
+mod replays;
 mod sources;
+mod statistics;
+mod tail;
 mod tokens;
 mod views;
 mod workspaces;
@@ -24,6 +28,7 @@ use heapline_store::Store;
 pub use actions::{ActionChange, NewAction};
 pub use audit::AuditEntry;
 pub use catalog::{ActionForm, CatalogEntry, FieldForm, PresetForm, SettingForm};
+pub use dead_letters::{DeadLetterParams, DeadLetters};
 pub use integrations::{IntegrationChange, NewIntegration, Tested, TestedRequest};
 pub use json::Json;
 pub(crate) use preview::explain;
@@ -31,7 +36,12 @@ pub use preview::{
     ActionPreview, CallPreview, Draft, EventChoice, PreviewRequest, RequestPreview, TriggerPart,
 };
 pub use problem::Problem;
+pub use replays::{Counted, Replay, ReplayState, Replays, Selection};
 pub use sources::{FreshKey, FreshSource, NewSource, SourceChange};
+pub use statistics::{
+    DoorPoint, IntegrationPoint, IntegrationStatistics, StatisticsParams, StatisticsView,
+};
+pub use tail::{TailItem, TailParams};
 pub use tokens::{FreshToken, TokenInfo, Tokens};
 pub use views::{ActionView, IntegrationView, KeyView, Overview, SourceView};
 pub use workspaces::{
@@ -59,6 +69,17 @@ pub struct Control {
     pub tokens: Tokens,
     /// Past revisions.
     pub revisions: Revisions,
+    /// Replays, those under way and those before.
+    pub replays: Replays,
+    /// True once the server stops: streams and replays end.
+    pub stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+impl Control {
+    /// True once the server stops.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
 }
 
 /// Who asks.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use heapline_action::plan::{Answer, Reading};
 use heapline_delivery::{Decision, End, Fact, Outgoing, RequestId};
-use heapline_store::{Delivery, Outcome, RequestRecord, Seq, Settlement};
+use heapline_store::{Delivery, Millis, Outcome, RequestRecord, Seq, Settlement};
 use tracing::{Instrument, info};
 
 use super::run::{ACTIONS, Courier, Flight, Message};
@@ -135,7 +135,7 @@ impl Courier {
         let (seq, index) = (parcel / ACTIONS, usize::try_from(parcel % ACTIONS).ok()?);
         let open = match self.window.open(seq) {
             Some(open) => open,
-            None => self.holds.open_mut(seq)?,
+            None => self.holds.open_mut(seq).or(self.replays.open_mut(seq))?,
         };
         open.settlement.deliveries.get_mut(index)
     }
@@ -172,12 +172,14 @@ impl Courier {
                 && let Some((settlement, freed_by)) = self.holds.finish(seq)
             {
                 self.batch.release.push((self.integration.id.clone(), seq));
-                self.settled(settlement);
+                self.settled(settlement, None);
                 if let Some(open) = self.window.open(freed_by) {
                     open.freed -= 1;
                     self.finish_if_done(freed_by);
                 }
             }
+        } else {
+            self.replayed(seq);
         }
         let user = self.parcels.remove(&parcel)?;
         let entry = self.users.get_mut(&user)?;
@@ -192,21 +194,22 @@ impl Courier {
     }
 
     fn finish_if_done(&mut self, seq: Seq) {
-        if self.window.open(seq).is_some_and(|open| open.deliveries == 0 && open.freed == 0)
+        let done = self.window.open(seq).filter(|open| open.deliveries == 0 && open.freed == 0);
+        let received_at = done.map(|open| open.received_at);
+        if received_at.is_some()
             && let Some(settlement) = self.window.finish(seq)
             && !settlement.deliveries.is_empty()
         {
-            self.settled(settlement);
+            self.settled(settlement, received_at);
         }
     }
 
-    pub(super) fn settled(&mut self, settlement: Settlement) {
+    /// `received_at` counts for how long a delivery took.
+    pub(super) fn settled(&mut self, settlement: Settlement, received_at: Option<Millis>) {
         for delivery in &settlement.deliveries {
-            let at = Outcome::ALL.iter().position(|o| *o == delivery.outcome);
-            if let Some(count) = at.and_then(|at| self.counts.get_mut(at)) {
-                *count += 1;
-            }
+            self.tally.count(delivery, received_at);
         }
+        self.around.metrics.tail.settled(&settlement);
         self.batch.settlements.push(settlement);
         self.batch_since.get_or_insert_with(Instant::now);
     }

@@ -14,6 +14,7 @@ use heapline_store::{Error, LedgerBatch, Seq, Store};
 use tracing::{info, warn};
 
 use super::ledger::Ledger;
+use super::replay::Chunk;
 use super::run::{Courier, Message};
 use crate::config::Delivery;
 use crate::telemetry::Metrics;
@@ -151,6 +152,18 @@ impl Fleet {
         let cursors = [(integration.clone(), next)].into();
         self.around.store.record(LedgerBatch { cursors, ..LedgerBatch::default() })?;
         Ok(next)
+    }
+
+    /// Gives a chunk to an integration's courier; false if it has none.
+    pub fn replay(&self, integration: &str, chunk: Chunk) -> bool {
+        let couriers = self.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+        let courier = couriers.get(integration);
+        courier.is_some_and(|courier| courier.inbox.send(Message::Replay(chunk)).is_ok())
+    }
+
+    /// Waits until all that couriers have told the ledger is written.
+    pub fn settle_ledger(&self) {
+        self.ledger.settle();
     }
 
     /// Stops all couriers, waiting for requests in flight no longer than `within`, and writes the

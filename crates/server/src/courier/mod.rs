@@ -9,9 +9,12 @@ mod fleet;
 mod hold;
 mod ledger;
 mod planning;
+mod replay;
 mod run;
 mod taking;
+mod tally;
 mod window;
 
 pub use fleet::{Fleet, Surroundings};
 pub use planning::{Names, Planned, digest, plan_event, requests};
+pub use replay::{Chunk, Repeated, Replayed};

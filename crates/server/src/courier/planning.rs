@@ -1,6 +1,7 @@
 //! What one event becomes at one integration: an outcome for each action, and steps to send.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use heapline_action::destination::Cloud;
@@ -107,22 +108,40 @@ pub fn requests(steps: &[Step], endpoints: &[Endpoint]) -> Vec<Request> {
     known.map(|(step, endpoint)| Request::of_step(step, endpoint)).collect()
 }
 
-/// First 16 bytes of the SHA-256 over method, address and body of each of the delivery's own,
-/// unmerged requests.
+/// First 16 bytes of the SHA-256 over method, address, envelope and item of each of the delivery's
+/// own, unmerged requests.
 pub fn digest(steps: &[Step], endpoints: &[Endpoint]) -> [u8; 16] {
-    let mut hash = Sha256::new();
+    let mut hash = Hashing(Sha256::new());
     for step in steps {
         if let Some(endpoint) = endpoints.get(usize::from(step.endpoint.0)) {
-            hash.update(endpoint.method);
-            hash.update(" ");
-            hash.update(&endpoint.url);
-            hash.update("\n");
-            hash.update(endpoint.body([&step.item]));
-            hash.update("\n");
+            for text in [endpoint.method, " ", &endpoint.url, "\n"] {
+                hash.0.update(text);
+            }
+            for (key, value) in &endpoint.envelope {
+                for text in [key, ":", value.as_str(), "\n"] {
+                    hash.0.update(text);
+                }
+            }
+            serde_json::to_writer(&mut hash, &step.item).expect("hashing cannot fail");
+            hash.0.update("\n");
         }
     }
-    let whole = hash.finalize();
+    let whole = hash.0.finalize();
     std::array::from_fn(|at| whole.get(at).copied().unwrap_or_default())
+}
+
+/// Hashes what is written to it.
+struct Hashing(Sha256);
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Names that occur again and again, each kept once.

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant, SystemTime};
 use heapline_action::destination::Cloud;
 use heapline_action::plan::{Answer, Endpoint, Reading};
 use heapline_delivery::{Carried, Decision, Fact, Lane, RequestId};
-use heapline_store::{Error, LedgerBatch, Millis, Outcome, Reader, RequestRecord, Seq};
+use heapline_store::{Error, LedgerBatch, Millis, Reader, RequestRecord, Seq};
 use tracing::error;
 
 use super::fleet::Surroundings;
 use super::hold::Holds;
 use super::ledger::Ledger;
 use super::planning::Names;
+use super::replay::{Chunk, Replays};
+use super::tally::Tally;
 use super::window::Window;
 use crate::workspace::{Integration, MAX_ACTIONS};
 
@@ -25,6 +27,8 @@ pub(super) enum Message {
     Committed,
     /// A request has ended.
     Ended { request: RequestId, record: RequestRecord, reading: Reading, answer: Answer },
+    /// Offer these events once more.
+    Replay(Chunk),
     /// Settle what is in flight, until this moment at most, and end.
     Stop { until: Instant },
 }
@@ -51,12 +55,13 @@ pub(super) struct Courier {
     /// Below this place the ledger may know more than we do.
     pub(super) recover_below: Seq,
     pub(super) holds: Holds,
+    pub(super) replays: Replays,
     pub(super) users: HashMap<Arc<str>, User>,
     pub(super) parcels: HashMap<u64, Arc<str>>,
     pub(super) flights: HashMap<RequestId, Flight>,
     pub(super) batch: LedgerBatch,
     pub(super) batch_since: Option<Instant>,
-    pub(super) counts: [u64; Outcome::ALL.len()],
+    pub(super) tally: Tally,
     pub(super) names: Names,
     pub(super) decisions: Vec<Decision>,
     pub(super) wake_at: Option<u64>,
@@ -107,7 +112,8 @@ impl Courier {
             flights: HashMap::new(),
             batch: LedgerBatch::default(),
             batch_since: None,
-            counts: [0; Outcome::ALL.len()],
+            tally: Tally::default(),
+            replays: Replays::default(),
             names: Names::default(),
             decisions: Vec::new(),
             wake_at: None,
@@ -193,6 +199,11 @@ impl Courier {
             Message::Ended { request, record, reading, answer } => {
                 self.ended(request, record, reading, answer);
             }
+            Message::Replay(chunk) => {
+                if self.draining.is_none() {
+                    self.replay(chunk);
+                }
+            }
             Message::Stop { until } => {
                 self.draining = Some(until);
                 self.handle(Fact::Drain);
@@ -220,12 +231,7 @@ impl Courier {
         self.batch_since = None;
         batch.cursors.insert(self.integration.id.clone(), self.window.base());
         self.ledger.write(batch);
-        for (outcome, count) in Outcome::ALL.iter().zip(&mut self.counts) {
-            let count = std::mem::take(count);
-            if count > 0 {
-                self.around.metrics.settled(&self.integration.id, *outcome, count);
-            }
-        }
+        self.tally.hand_over(&self.around.metrics, &self.integration.id);
     }
 
     fn report(&mut self) {

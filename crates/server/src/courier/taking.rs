@@ -59,7 +59,7 @@ impl Courier {
         Ok(())
     }
 
-    fn offer(&mut self, offers: Vec<Parcel>) {
+    pub(super) fn offer(&mut self, offers: Vec<Parcel>) {
         if !offers.is_empty() {
             self.handle(Fact::Offer(offers));
         }
@@ -169,7 +169,7 @@ impl Courier {
             deliveries,
         };
         if open == 0 {
-            self.settled(settlement);
+            self.settled(settlement, None);
             return None;
         }
         let received_at = event.event.received_at;
@@ -342,7 +342,7 @@ impl Courier {
         match self.known(event.seq) {
             Ok(Some(mut settlement)) => {
                 expire(&mut settlement);
-                self.settled(settlement);
+                self.settled(settlement, None);
             }
             // It is beyond the cursor, and is taken up again.
             Ok(None) => {}
@@ -363,7 +363,7 @@ fn was_set_free(known: &Settlement) -> bool {
 }
 
 /// The ordering key: the user id, else the anonymous id, else the event itself.
-fn user_of(event: &StoredEvent) -> Arc<str> {
+pub(super) fn user_of(event: &StoredEvent) -> Arc<str> {
     let event = &event.event;
     let id = event.user_id.as_deref().or(event.anonymous_id.as_deref());
     id.unwrap_or(&event.message_id).into()

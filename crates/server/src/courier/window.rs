@@ -108,6 +108,11 @@ impl Window {
         }
     }
 
+    /// True if the event was read, and nothing of it is open.
+    pub(super) fn is_done(&mut self, seq: Seq) -> bool {
+        seq < self.base || matches!(self.slot(seq), Some(Slot::Done))
+    }
+
     /// An open event, if `seq` is one.
     pub(super) fn open(&mut self, seq: Seq) -> Option<&mut Open> {
         match self.slot(seq)? {

@@ -3,8 +3,8 @@
 //! Labels come from closed sets (integrations and sources of the workspace, outcomes, codes), so
 //! that no caller can blow up the number of series.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use heapline_store::Outcome;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -14,7 +14,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::statistics::{Latencies, Statistics};
+use super::tail::Tail;
 use crate::ingest::Snapshot;
+
+/// What the door's counts are about, in the statistics.
+pub const DOOR: &str = "";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CodeLabels {
@@ -86,6 +91,11 @@ pub struct Metrics {
     append_events: Histogram,
     journal_bytes: Gauge,
     journal_events: Gauge,
+    door_seen: Mutex<Option<Snapshot>>,
+    /// Counts on their way to the store.
+    pub statistics: Statistics,
+    /// What settles, as it settles.
+    pub tail: Tail,
 }
 
 fn seconds() -> Histogram {
@@ -210,6 +220,9 @@ impl Metrics {
             append_events,
             journal_bytes,
             journal_events,
+            door_seen: Mutex::default(),
+            statistics: Statistics::default(),
+            tail: Tail::default(),
         }
     }
 
@@ -222,6 +235,7 @@ impl Metrics {
 
     /// What the door has seen since the start.
     pub fn door(&self, seen: &Snapshot) {
+        self.count_door(seen);
         let set = |counter: &Counter, value| counter.inner().store(value, Ordering::Relaxed);
         set(&self.door_requests, seen.requests);
         set(&self.door_bytes, seen.bytes);
@@ -233,14 +247,45 @@ impl Metrics {
         }
     }
 
-    /// Deliveries reached an outcome.
-    pub fn settled(&self, integration: &Arc<str>, outcome: Outcome, count: u64) {
+    /// What the door has seen since the last look, for the statistics.
+    fn count_door(&self, seen: &Snapshot) {
+        let mut before = self.door_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let door: Arc<str> = DOOR.into();
+        let add = |name: &str, now: u64, before: u64| {
+            if now > before {
+                self.statistics.add(&door, name, now - before);
+            }
+        };
+        let old = |of: fn(&Snapshot) -> u64| before.as_ref().map_or(0, of);
+        add("accepted", seen.accepted, old(|s| s.accepted));
+        add("duplicate", seen.duplicate, old(|s| s.duplicate));
+        for (at, (code, count)) in seen.refused.iter().enumerate() {
+            let old = before.as_ref().and_then(|s| s.refused.get(at)).map_or(0, |(_, n)| *n);
+            add(&format!("refused/{}", code.name()), *count, old);
+        }
+        // Two may look at one time, with their snapshots taken in another order.
+        if before.as_ref().is_none_or(|before| before.requests <= seen.requests) {
+            *before = Some(seen.clone());
+        }
+    }
+
+    /// Deliveries reached an outcome, for the reason `code`.
+    pub fn settled(&self, integration: &Arc<str>, outcome: Outcome, code: &str, count: u64) {
+        match code {
+            "" => self.statistics.add(integration, outcome.word(), count),
+            code => self.statistics.add(integration, &format!("{}/{code}", outcome.word()), count),
+        }
         let labels = OutcomeLabels { integration: integration.clone(), outcome: outcome.word() };
         self.outcomes.get_or_create(&labels).inc_by(count);
         let at = Outcome::ALL.iter().position(|o| *o == outcome);
         if let Some(total) = at.and_then(|at| self.totals.get(at)) {
             total.fetch_add(count, Ordering::Relaxed);
         }
+    }
+
+    /// Deliveries took so long from door to answer.
+    pub fn took(&self, integration: &Arc<str>, latencies: &Latencies) {
+        self.statistics.took(integration, latencies);
     }
 
     /// Sums over all integrations.
@@ -262,6 +307,7 @@ impl Metrics {
     /// How far behind an integration is.
     pub fn pending(&self, integration: &Arc<str>, events: u64, oldest_seconds: f64) {
         let labels = IntegrationLabels { integration: integration.clone() };
+        self.statistics.peak(integration, "pending", events);
         self.pending.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
         self.oldest_pending.get_or_create(&labels).set(oldest_seconds);
     }

@@ -3,5 +3,9 @@
 pub mod logs;
 pub mod metrics;
 pub(crate) mod spans;
+pub mod statistics;
+mod tail;
 
-pub use metrics::Metrics;
+pub use metrics::{DOOR, Metrics};
+pub use statistics::{Latencies, Statistics};
+pub use tail::Tail;

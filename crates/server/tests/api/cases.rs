@@ -1,7 +1,7 @@
 //! Walks the files of `cases/`, each a list of steps, named as the claim it checks.
 //!
-//! A step: `do` (method and address below `/api/v1`; `door` instead for the server's own
-//! addresses), `as` (a saved token; that of admin.json if left out), `json` or `text` to send,
+//! A step: `do` (method and address below `/api/v1`, or a whole address; with `door` one of the
+//! server's own addresses), `as` (a saved token; that of admin.json if left out), `json` or `text` to send,
 //! `status`, `has` (the answer has all of this; a list is of the same length), `lacks` (texts that
 //! aren't in the answer), `save` (names for places of the answer, used as `<name>` later on),
 //! `until` (asked again until it holds).
@@ -98,7 +98,10 @@ async fn ask(
     let filled = fill(&step.r#do, saved);
     let (method, path) = filled.split_once(' ').unwrap();
     let base = if step.door { "" } else { "/api/v1" };
-    let url = format!("{}{base}{path}", world.url);
+    let url = match path.starts_with("http") {
+        true => path.to_owned(),
+        false => format!("{}{base}{path}", world.url),
+    };
     let mut request = client.request(method.parse().unwrap(), url);
     let token = step.r#as.as_deref().unwrap_or("<admin>");
     let token = fill(token, saved);
@@ -117,7 +120,7 @@ async fn ask(
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let kind = response.headers().get("content-type").map(|v| v.to_str().unwrap().to_owned());
-    if status >= 400 && !step.door {
+    if status >= 400 && !step.door && !path.starts_with("http") {
         assert_eq!(kind.as_deref(), Some("application/problem+json"));
     }
     (status, response.text().await.unwrap())

@@ -4,6 +4,8 @@ mod actions;
 mod input;
 mod integrations;
 mod ledger;
+mod live;
+mod replays;
 mod sources;
 mod tokens;
 mod workspace;
@@ -24,6 +26,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .merge(integrations::routes())
         .merge(actions::routes())
         .merge(ledger::routes())
+        .merge(replays::routes())
+        .merge(live::routes())
         .merge(tokens::routes())
 }
 
