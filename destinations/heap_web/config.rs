@@ -125,6 +125,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some("false"),
     },
     Setting {
+        key: "fallbackUrl",
+        label: "Server fallback address",
+        help: "Where Heap's API is, for the server fallback. Usually left out: the region's.",
+        kind: SettingKind::Url,
+        required: false,
+        default: None,
+    },
+    Setting {
         key: "consentCategories",
         label: "Consent categories",
         help: "Categories that an event's consent stamp must grant. Empty: no check.",
@@ -159,6 +167,7 @@ pub(super) struct Config {
     pub(super) refused_identities: Vec<String>,
     pub(super) receipt_rate: f64,
     pub(super) fallback: bool,
+    fallback_url: Option<String>,
     pub(super) consent_categories: Vec<String>,
 }
 
@@ -190,8 +199,22 @@ impl Config {
             refused_identities: settings.texts("refusedIdentities").to_vec(),
             receipt_rate: settings.fraction("receipts"),
             fallback: settings.flag("fallback"),
+            fallback_url: own("fallbackUrl"),
             consent_categories: settings.texts("consentCategories").to_vec(),
         })
+    }
+
+    /// The settings of Heap in cloud mode that say the same. The page has checked the consent.
+    pub(super) fn fallback_settings(&self) -> Object<'static> {
+        let refused = self.refused_identities.iter().cloned().map(Value::from);
+        let mut settings = Object::new();
+        settings.insert("appId", Value::from(self.app_id.clone()));
+        settings.insert("region", Value::from(self.region));
+        settings.insert("refusedIdentities", Value::Array(refused.collect()));
+        if let Some(url) = &self.fallback_url {
+            settings.insert("baseUrl", Value::from(url.clone()));
+        }
+        settings
     }
 
     /// The settings by the names of the plugin's README. Of `receipts` only the rate: the address is

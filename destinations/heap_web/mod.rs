@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use heapline_action::destination::{
-    ActionType, Call, Configured, Definition, Destination, Fault, Mode, Preset, Start, Web,
+    ActionType, Call, Configured, Definition, Destination, Fallback, Fault, Mode, Preset, Start,
+    Web,
 };
 use heapline_action::pipeline::Action;
 use heapline_action::plan::Refusal;
@@ -57,6 +58,21 @@ static DEFINITION: Definition = Definition {
     ],
 };
 
+/// Which field of Heap's action, in cloud mode, says what ours does.
+const FALLBACK_FIELDS: &[(&str, &[(&str, &str)])] = &[
+    (
+        "trackEvent",
+        &[
+            ("name", "event"),
+            ("properties", "properties"),
+            ("identity", "identity"),
+            ("anonymousId", "anonymous_id"),
+            ("traits", "traits"),
+        ],
+    ),
+    ("identifyUser", &[("userId", "user_id"), ("traits", "traits")]),
+];
+
 impl Destination for HeapWeb {
     fn definition(&self) -> &'static Definition {
         &DEFINITION
@@ -108,8 +124,12 @@ impl Web for Config {
         self.receipt_rate > 0.0 || self.fallback
     }
 
-    fn fallback(&self) -> bool {
-        self.fallback
+    fn fallback(&self) -> Option<Fallback> {
+        self.fallback.then(|| Fallback {
+            destination: "heap",
+            settings: self.fallback_settings(),
+            fields: FALLBACK_FIELDS,
+        })
     }
 
     fn consent_categories(&self) -> &[String] {

@@ -239,7 +239,7 @@ fn the_page_is_given_its_settings() {
     let json = r#"{"appId":"1","numbers":"number","resetOnLogout":true,"receipts":0.5,
         "consentCategories":["ads"],"ingestServer":"https://i.example/","sdk":"classic","fallback":true}"#;
     let web = web(json);
-    assert!(web.fallback());
+    assert!(web.fallback().is_some());
     assert_eq!(web.consent_categories(), ["ads"]);
     assert_eq!(
         Value::Object(web.page_settings()).to_json(),

@@ -259,6 +259,18 @@ pub struct Start {
     pub stubs: &'static [&'static str],
 }
 
+/// The destination by which the server delivers in place of the page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback {
+    /// [`Definition::slug`] of a cloud destination that has action types of the same slugs.
+    pub destination: &'static str,
+    /// Its settings.
+    pub settings: Object<'static>,
+    /// By action type: a field of the page's action, and the one of theirs that has its mapping.
+    /// Their other fields have their defaults.
+    pub fields: &'static [(&'static str, &'static [(&'static str, &'static str)])],
+}
+
 /// A configured destination to which the page delivers.
 pub trait Web: Send + Sync {
     /// The calls for one checked payload, in order; or why the page can't send it.
@@ -282,9 +294,9 @@ pub trait Web: Send + Sync {
         true
     }
 
-    /// True if the server is to deliver what the page reports that it couldn't.
-    fn fallback(&self) -> bool {
-        false
+    /// How the server delivers what the page reports that it couldn't; `None` if it doesn't.
+    fn fallback(&self) -> Option<Fallback> {
+        None
     }
 
     /// Consent categories that an event must have granted.

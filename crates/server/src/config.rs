@@ -77,6 +77,8 @@ pub struct Delivery {
     pub max_backoff: Duration,
     pub max_events: usize,
     pub max_bytes: ByteSize,
+    #[serde(deserialize_with = "duration")]
+    pub fallback_wait: Duration,
 }
 
 /// `[telemetry]`

@@ -327,6 +327,7 @@ fn own_requests(
     event: &StoredEvent,
     linked: Option<&str>,
 ) -> (Vec<OwnRequest>, Option<bool>) {
+    let integration = integration.fallback.as_deref().unwrap_or(integration);
     let Configured::Cloud(cloud) = &integration.configured else { return (Vec::new(), None) };
     let mut names = courier::Names::default();
     let planned = plan_event(integration, &**cloud, event, linked, delivery.at, &mut names);

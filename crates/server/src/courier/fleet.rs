@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use heapline_action::destination::{Cloud, Configured};
 use heapline_delivery::Policy;
-use heapline_store::{Error, LedgerBatch, Seq, Store};
+use heapline_store::{Error, LedgerBatch, Millis, Seq, Store};
 use tracing::{info, warn};
 
 use super::ledger::Ledger;
@@ -44,6 +44,11 @@ impl Surroundings {
         let max_bytes = usize::try_from(settings.max_bytes.as_u64()).unwrap_or(usize::MAX);
         let max_events = settings.max_events;
         Ok(Surroundings { store, transport, metrics, runtime, max_events, max_bytes, settings })
+    }
+
+    /// How old events are when the server decides whether to deliver them in place of a page.
+    pub(super) fn fallback_wait_ms(&self) -> Millis {
+        Millis::try_from(self.settings.fallback_wait.as_millis()).unwrap_or(Millis::MAX)
     }
 
     pub(super) fn policy(&self, cloud: &dyn Cloud, seed: u64) -> Policy {
@@ -130,16 +135,13 @@ impl Fleet {
         let stopped: Vec<Running> = leaving.iter().filter_map(|id| couriers.remove(id)).collect();
         self.stop_all(stopped, within);
         for integration in &workspace.integrations {
+            let integration = integration.fallback.as_ref().unwrap_or(integration);
+            let Configured::Cloud(cloud) = &integration.configured else { continue };
             let id = &integration.id;
-            match &integration.configured {
-                Configured::Web(_) => {}
-                Configured::Cloud(cloud) => {
-                    self.keep_place(id)?;
-                    if integration.enabled && !couriers.contains_key(id) {
-                        let running = self.start(integration, workspace.revision, cloud.clone())?;
-                        couriers.insert(id.clone(), running);
-                    }
-                }
+            self.keep_place(id)?;
+            if integration.enabled && !couriers.contains_key(id) {
+                let running = self.start(integration, workspace.revision, cloud.clone())?;
+                couriers.insert(id.clone(), running);
             }
         }
         Ok(())

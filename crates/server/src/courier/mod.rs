@@ -10,6 +10,7 @@ mod hold;
 mod ledger;
 mod planning;
 mod replay;
+mod ripe;
 mod run;
 mod taking;
 mod tally;

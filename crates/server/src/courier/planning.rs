@@ -38,9 +38,13 @@ pub fn plan_event(
         steps: Vec::new(),
         waits_for: None,
     };
-    let parsed = std::str::from_utf8(&event.event.json)
+    let mut parsed = std::str::from_utf8(&event.event.json)
         .map_err(|e| e.to_string())
         .and_then(|text| Value::parse(text).map_err(|e| e.to_string()));
+    if let (true, Ok(Value::Object(members))) = (integration.for_pages, &mut parsed) {
+        // The page has judged it by the names that it has there.
+        members.remove("integrations");
+    }
     let definition = integration.destination.definition();
     let mut planner = Planner::new(definition, cloud, &event.event.source, linked_identity);
     for (index, action) in integration.actions.iter().enumerate() {

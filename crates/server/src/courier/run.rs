@@ -18,6 +18,7 @@ use super::ledger::Ledger;
 use super::planning::Names;
 use super::replay::{Chunk, Replays};
 use super::tally::Tally;
+use super::ripe::Ripe;
 use super::window::Window;
 use crate::workspace::{Integration, MAX_ACTIONS};
 
@@ -102,7 +103,10 @@ impl Courier {
         let named = |e: &Endpoint| (e.clone(), Arc::from(e.name));
         Ok(Courier {
             holds: Holds::open(&**store, &integration.id, cloud.hold_window_ms())?,
-            reader: store.reader(base)?,
+            reader: match integration.for_pages {
+                true => Box::new(Ripe::new(store.reader(base)?, around.fallback_wait_ms())),
+                false => store.reader(base)?,
+            },
             lane: Lane::new(policy),
             window: Window::starting_at(base),
             recover_below: extent.next,
@@ -154,6 +158,8 @@ impl Courier {
             }
             if next_look <= Instant::now() {
                 next_look = Instant::now() + Duration::from_secs(1);
+                // Events ripen without a message.
+                self.read_all &= !self.integration.for_pages;
                 self.expire_held();
                 self.report();
             }

@@ -10,6 +10,7 @@ use heapline_store::{Delivery, Error, Outcome, Seq, Settlement, StoredEvent};
 use tracing::{error, warn};
 
 use super::planning::{Planned, plan_event};
+use super::ripe;
 use super::run::{ACTIONS, Courier};
 use super::window::Open;
 
@@ -130,9 +131,23 @@ impl Courier {
         offers: &mut Vec<Parcel>,
     ) -> Option<Open> {
         let at = self.at();
+        let left_to_us = self.left_to_us(event);
+        if left_to_us.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
         let planned =
             plan_event(&self.integration, &*self.cloud, event, linked, at, &mut self.names);
-        let Planned { mut deliveries, steps, waits_for } = planned;
+        let Planned { mut deliveries, mut steps, waits_for } = planned;
+        if let Some(ours) = left_to_us {
+            let is_ours = |delivery: &Delivery| ours.iter().any(|id| **id == *delivery.action);
+            steps.retain(|(index, _)| deliveries.get(*index).is_some_and(is_ours));
+            for delivery in deliveries.iter_mut().filter(|delivery| !is_ours(delivery)) {
+                delivery.outcome = Outcome::Filtered;
+                delivery.code = self.names.get("page");
+                delivery.sentence = "The page dealt with it, or told nothing.".into();
+                delivery.digest = [0; 16];
+            }
+        }
         if let Some(anonymous_id) = waits_for {
             let held = self.holds.hold(event, &anonymous_id, at);
             self.batch.hold.push(held);
@@ -186,6 +201,18 @@ impl Courier {
     fn empty_settlement(&self, seq: Seq) -> Settlement {
         let integration = self.integration.id.clone();
         Settlement { seq, integration, revision: self.revision, deliveries: Vec::new() }
+    }
+
+    /// For the fallback of an integration of pages: ids of the actions that fall to it.
+    fn left_to_us(&self, event: &StoredEvent) -> Option<Vec<Box<str>>> {
+        if !self.integration.for_pages {
+            return None;
+        }
+        let ours = ripe::left_to_us(&*self.around.store, &self.integration.id, event);
+        Some(ours.unwrap_or_else(|e| {
+            error!(seq = event.seq, error = %e, "can't read what pages told of an event");
+            Vec::new()
+        }))
     }
 
     /// Takes up parked events of a user who has room again.

@@ -9,7 +9,7 @@ use heapline_destinations as destinations;
 use serde::Deserialize;
 
 use super::read::{Members, describe};
-use super::{Answers, Integration, Secret, Source, SourceKind, Workspace};
+use super::{Answers, Integration, Secret, Source, SourceKind, Workspace, fallback};
 
 /// Most actions of one integration.
 pub const MAX_ACTIONS: usize = 256;
@@ -200,8 +200,8 @@ fn integration(
             None
         }
     };
-    let actions =
-        destinations::actions(definition, action_list(definition, action_values).as_ref());
+    let list = action_list(definition, action_values);
+    let actions = destinations::actions(definition, list.as_ref());
     let actions = match actions {
         Ok(actions) => actions,
         Err(problems) => {
@@ -229,7 +229,7 @@ fn integration(
     }
     members.finish();
     let id = id?;
-    Some(Integration {
+    let integration = Integration {
         name: name.unwrap_or_else(|| id.to_owned()),
         id: id.into(),
         destination,
@@ -238,8 +238,12 @@ fn integration(
         enabled,
         sources,
         actions,
+        fallback: None,
+        for_pages: false,
         fingerprint: value.to_json(),
-    })
+    };
+    let fallback = fallback::of(&integration, list.as_ref());
+    Some(Integration { fallback, ..integration })
 }
 
 /// True if `definition` takes events of this kind of source.

@@ -4,6 +4,7 @@
 //! something that can't be wrong. All faults of a document are told at once, each with its path.
 
 mod document;
+mod fallback;
 mod read;
 
 use std::fmt;
@@ -68,6 +69,10 @@ pub struct Integration {
     pub sources: Vec<Arc<str>>,
     /// What it does with them, in order.
     pub actions: Vec<Action>,
+    /// For an integration of pages: the one by which the server delivers what the page couldn't.
+    pub fallback: Option<Arc<Integration>>,
+    /// True for such a one. The page has decided already that the event may go.
+    pub for_pages: bool,
     /// Equal for two integrations that were written alike.
     pub fingerprint: String,
 }

@@ -2,13 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::site::{KEY, heap_web, site};
-use crate::support::client::plain_http;
+use crate::site::{KEY, heap_web, report, site};
 use crate::support::house::House;
 use crate::support::workspace::Workspace;
 
 const NOBODY: &str = "http://127.0.0.1:9";
-const FIREFOX: &str = "Mozilla/5.0 (X11; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// Two actions with ids that the tests name.
 const ACTIONS: &str = r#"settings = { appId = "11", receipts = 0.5 }
@@ -38,17 +36,6 @@ async fn track(house: &House, message_id: &str, more: Value) {
     }
     let answer = house.client.post_as(KEY, "/v1/t", &event).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-}
-
-/// Reports as the plugin does.
-async fn report(house: &House, receipts: Value) {
-    let body = json!({ "v": 1, "writeKey": KEY, "plugin": "heap-web@1.0.0", "revision": 1,
-                       "sentAt": "2026-11-24T12:00:00.000Z", "receipts": receipts });
-    let request = plain_http().post(format!("http://{}/v1/r", house.server().address()));
-    let request = request.header("content-type", "text/plain").header("user-agent", FIREFOX);
-    let response = request.body(body.to_string()).send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.text().await.unwrap(), "{}");
 }
 
 /// Outcome and reason in the page, by action.

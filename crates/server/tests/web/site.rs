@@ -1,7 +1,7 @@
 //! A server with a shop's web site as a source, and plain requests of its pages.
 
 use reqwest::header::{HeaderMap, HeaderName};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::client::plain_http;
 use crate::support::house::House;
@@ -69,4 +69,17 @@ pub(crate) async fn document(house: &House) -> Value {
     let got = get(house, &format!("/v1/projects/{KEY}/settings"), &[]).await;
     assert_eq!(got.status, 200);
     got.json()
+}
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// Reports as the plugin does.
+pub(crate) async fn report(house: &House, receipts: Value) {
+    let body = json!({ "v": 1, "writeKey": KEY, "plugin": "heap-web@1.0.0", "revision": 1,
+                       "sentAt": "2026-11-24T12:00:00.000Z", "receipts": receipts });
+    let request = plain_http().post(format!("http://{}/v1/r", house.server().address()));
+    let request = request.header("content-type", "text/plain").header("user-agent", FIREFOX);
+    let response = request.body(body.to_string()).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.text().await.unwrap(), "{}");
 }
