@@ -17,8 +17,8 @@ use super::hold::Holds;
 use super::ledger::Ledger;
 use super::planning::Names;
 use super::replay::{Chunk, Replays};
-use super::tally::Tally;
 use super::ripe::Ripe;
+use super::tally::Tally;
 use super::window::Window;
 use crate::workspace::{Integration, MAX_ACTIONS};
 
