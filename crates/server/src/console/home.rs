@@ -9,6 +9,7 @@ use heapline_action::destination::Configured;
 use heapline_store::Outcome;
 
 use super::backlog::{Backlog, Health, backlog};
+use super::chart::hour;
 use super::oops::Oops;
 use super::shell::{Section, Shell, Visit, page as shown, text};
 use super::{Console, live as lively, work};
@@ -208,7 +209,11 @@ fn integration_node(
         }
     }
     Ok(IntegrationNode {
-        rate: if cloud { format!("{} waiting", backlog.waiting) } else { "In the page".into() },
+        rate: if cloud {
+            format!("{} delivered in the last hour", hour(console, &id)?.delivered)
+        } else {
+            "In the page".into()
+        },
         name: integration.name.clone(),
         id,
         backlog,

@@ -11,6 +11,7 @@ use heapline_action::value::Value;
 use heapline_store::Outcome;
 
 use super::backlog::{Backlog, backlog};
+use super::chart::{Hour, hour};
 use super::directory::{Choice, choices};
 use super::events::{Asked, Rows, rows};
 use super::fields::Fields;
@@ -76,6 +77,7 @@ struct StatePart {
 /// How an integration does now.
 struct Doing {
     backlog: Backlog,
+    hour: Hour,
     warnings: Vec<String>,
     sources: Vec<(String, String)>,
     limits: Vec<String>,
@@ -249,6 +251,7 @@ fn state(console: &Console, integration: &Integration) -> Result<Doing, Problem>
     };
     Ok(Doing {
         backlog: backlog(console, integration)?,
+        hour: hour(console, &integration.id)?,
         warnings: warnings.iter().map(|warning| sentence(warning)).collect(),
         sources: integration.sources.iter().map(named).collect(),
         limits,

@@ -8,12 +8,14 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use heapline_store::Outcome;
 
+use super::fields::Fields;
 use super::integration::{Tab, Top, find};
 use super::oops::Oops;
 use super::shell::{Section, Shell, Visit, page as shown};
-use super::{Console, work};
+use super::shell::{go, text};
+use super::{Console, live as lively, work};
 use crate::admin::EventParams;
-use crate::control::Problem;
+use crate::control::{Problem, Replay, ReplayState, Selection};
 
 #[derive(Template)]
 #[template(path = "dead-letters.html")]
@@ -21,8 +23,15 @@ struct Page {
     shell: Shell,
     top: Top,
     groups: Vec<Group>,
+    replays: Vec<Replay>,
     /// True if only the latest were looked at.
     more: bool,
+}
+
+#[derive(Template)]
+#[template(path = "replays.html")]
+struct Part {
+    replays: Vec<Replay>,
 }
 
 /// Dead letters with one reason at one action.
@@ -91,9 +100,45 @@ pub(super) async fn page(
         Ok::<_, Problem>(Page {
             shell: visit.shell(&console, Section::Integrations, integration.name.clone()),
             top: Top::of(&integration, Tab::DeadLetters),
+            replays: replays(&console, &id),
             groups,
             more,
         })
     });
     Ok(shown(&page.await?))
+}
+
+/// Sends a lot, or one event, once more by the rules of now.
+pub(super) async fn replay(
+    State(console): State<Arc<Console>>,
+    visit: Visit,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response, Oops> {
+    let back = format!("/integrations/{id}/dead-letters?done=replayed");
+    work(move || {
+        let given = |name| Some(fields.text(name).to_owned()).filter(|text| !text.is_empty());
+        let selection = Selection {
+            integration: id,
+            outcome: given("outcome"),
+            code: given("code"),
+            message_id: given("message"),
+            ..Selection::default()
+        };
+        console.control.start_replay(&visit.who, selection)
+    })
+    .await?;
+    Ok(go(back))
+}
+
+pub(super) async fn live(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Response {
+    lively::stream(console.stopping.clone(), move || {
+        text(&Part { replays: replays(&console, &id) })
+    })
+}
+
+/// The latest replays of an integration.
+fn replays(console: &Console, id: &str) -> Vec<Replay> {
+    let all = console.control.replays().into_iter();
+    all.filter(|replay| replay.selection.integration == id).take(5).collect()
 }

@@ -4,6 +4,7 @@
 
 mod assets;
 mod backlog;
+mod chart;
 mod clients;
 mod conditions;
 mod directory;
@@ -109,6 +110,8 @@ fn integrations() -> Router<Arc<Console>> {
         .route("/integrations/{id}/actions/{action}/change", post(integration::change_action))
         .route("/integrations/{id}/data-out", get(integration::data_out))
         .route("/integrations/{id}/dead-letters", get(letters::page))
+        .route("/integrations/{id}/replay", post(letters::replay))
+        .route("/live/integrations/{id}/replays", get(letters::live))
         .route(
             "/integrations/{id}/settings",
             get(integration::settings).post(integration::save_settings),

@@ -51,6 +51,8 @@ pub(super) struct Shell {
     pub(super) host: String,
     /// Why this visitor can't change the configuration here, if so.
     pub(super) locked: Option<Locked>,
+    /// True if the visitor may have events sent once more.
+    pub(super) may_replay: bool,
     /// What was just done, in one sentence.
     pub(super) done: Option<&'static str>,
 }
@@ -85,6 +87,7 @@ impl Visit {
             theme: self.theme,
             host: self.host.clone(),
             locked: self.locked(console),
+            may_replay: self.who.role >= Role::Editor,
             done: self.done,
         }
     }
@@ -105,6 +108,7 @@ impl Visit {
             theme: self.theme,
             host: self.host.clone(),
             locked: None,
+            may_replay: false,
             done: None,
         }
     }

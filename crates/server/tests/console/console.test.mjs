@@ -167,6 +167,32 @@ test("the switch of an action works by keyboard alone", async () => {
   assert.equal(await button.getAttribute("aria-checked"), "false");
 });
 
+test("an action is mended and its dead letters are replayed", async () => {
+  const { page } = run;
+  const refuse = { method: "POST", body: JSON.stringify({ kind: "status", next: 1, status: 400 }) };
+  assert.equal((await fetch(run.heap + "/_sandbox/faults", refuse)).status, 200);
+  const event = { type: "track", event: "Invoice Paid", userId: "bob", messageId: "m-2", properties: { total: 99 } };
+  assert.equal(await send(run.origin, key, event), 200);
+  const failed = page.getByText("http_400");
+  for (let tries = 0; tries < 40 && !(await failed.isVisible()); tries++) {
+    await run.open("/integrations/heap/dead-letters");
+  }
+  await page.getByRole("link", { name: "Edit the action with one of them" }).click();
+  await page.locator('[name="m.event.how"]').selectOption("variable");
+  await page.locator('[name="m.event.value"]').fill("event");
+  await page.locator("#preview").getByText('"Invoice Paid"').first().waitFor();
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Saved. It holds for events from now on.").waitFor();
+  await run.open("/integrations/heap/dead-letters");
+  await page.getByRole("button", { name: "Replay the lot" }).click();
+  await page.getByText("The replay has begun").waitFor();
+  await page.locator("section .tag.delivered").first().waitFor();
+  await run.open("/events?message=m-2");
+  await page.locator("tbody .tag.delivered").waitFor();
+  await run.open("/integrations/heap");
+  await page.locator(".bars rect").first().waitFor();
+});
+
 const PAGES = [
   "/", "/sources", "/sources/new", "/sources/shop-backend", "/directory", "/directory/heap", "/directory/heap-web",
   "/integrations", "/integrations/heap", "/integrations/heap/actions", "/integrations/heap/actions/trackEvent-1",
