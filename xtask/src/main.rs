@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | demo | bench`.
+//! The project's own commands: `cargo xtask setup | test | demo | bench | screenshots`.
 
 mod setup;
 mod shell;
@@ -15,6 +15,7 @@ cargo xtask <command>
   test         set up, then format, lint and all tests
   setup        install what the tests and the page plugin need (Node and Python packages, Chromium)
   bench        set up, then measure; see docs/benchmarks.md
+  screenshots  every page of the console into target/screenshots, and the README's two into docs
 
 Arguments after `demo` and `bench` go to the program.";
 
@@ -38,6 +39,7 @@ fn run() -> Result<()> {
         "test" => suite::test(),
         "setup" => setup::all(),
         "bench" => suite::bench(&rest),
+        "screenshots" => suite::screenshots(),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())

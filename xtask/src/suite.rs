@@ -18,6 +18,27 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
     std::process::exit(status.code().unwrap_or(1));
 }
 
+/// Every page of the console, as its test in the browser sees it.
+pub(crate) fn screenshots() -> Result<()> {
+    let root = root();
+    setup::all()?;
+    run_in(&root, "cargo build --quiet --package heapline-server")?;
+    let shots = root.join("target/screenshots");
+    let mut visit = command("node --test console.test.mjs");
+    visit.current_dir(root.join("crates/server/tests/console")).env("SHOTS", &shots);
+    if !visit.status()?.success() {
+        anyhow::bail!("the console's test failed; its screenshots are in {}", shots.display());
+    }
+    for (page, name) in [
+        ("events-1-1280-light", "console-event"),
+        ("integrations-heap-1280-dark", "console-integration"),
+    ] {
+        let to = root.join(format!("docs/{name}.png"));
+        std::fs::copy(shots.join(format!("{page}.png")), to)?;
+    }
+    Ok(())
+}
+
 /// Format, lints, and all tests.
 pub(crate) fn test() -> Result<()> {
     let root = root();
