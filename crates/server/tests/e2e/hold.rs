@@ -160,7 +160,10 @@ async fn what_one_action_holds_is_freed_while_another_is_still_on_its_way() {
     house.client.outcome("message-link", "delivered").await;
     heap.events(4).await;
     assert_eq!(heap.names("ada").await, ["Held", "Link"]);
-    assert_eq!(heap.names("ada@example.com").await, ["Held", "Link"]);
+    // By mail the two stand under different visitors, so their order is open.
+    let mut by_mail = heap.names("ada@example.com").await;
+    by_mail.sort();
+    assert_eq!(by_mail, ["Held", "Link"]);
     assert_eq!(heap.summary().duplicates, 0);
     let settled = house.client.trace("message-held").await;
     let outcomes: Vec<&Value> =
