@@ -146,7 +146,9 @@ impl<'de> Visitor<'de> for Seed {
         Ok(Value::Array(items))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value<'de>, A::Error> {
-        let (seed, mut builder) = (self.inside()?, ObjectBuilder::new());
+        // Most events have more than eight members, most objects in them fewer.
+        let room = if self.left == self.limit { 16 } else { 8 };
+        let (seed, mut builder) = (self.inside()?, ObjectBuilder::with_capacity(room));
         while let Some(key) = from.next_key_seed(KeySeed)? {
             builder.insert(key, from.next_value_seed(seed)?);
         }

@@ -119,6 +119,8 @@ const SMALL: usize = 16;
 #[derive(Default)]
 pub struct ObjectBuilder<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
+    /// The marks of all keys so far: a key whose mark is missing is new, without a search.
+    marks: u64,
     /// Places by key, once there are more than a few members.
     index: Option<HashMap<Cow<'a, str>, usize>>,
 }
@@ -129,13 +131,21 @@ impl<'a> ObjectBuilder<'a> {
         ObjectBuilder::default()
     }
 
+    /// An empty builder with room for `members`.
+    pub fn with_capacity(members: usize) -> Self {
+        ObjectBuilder { members: Vec::with_capacity(members), ..ObjectBuilder::default() }
+    }
+
     /// Sets `key`, and tells whether it was there before.
     pub fn insert(&mut self, key: impl Into<Cow<'a, str>>, value: Value<'a>) -> bool {
         let key = key.into();
+        let mark = mark(&key);
         let at = match &self.index {
+            _ if self.marks & mark == 0 => None,
             Some(index) => index.get(&key).copied(),
             None => self.members.iter().position(|(k, _)| *k == key),
         };
+        self.marks |= mark;
         if let Some(place) = at.and_then(|at| self.members.get_mut(at)) {
             place.1 = value;
             return true;
@@ -155,6 +165,13 @@ impl<'a> ObjectBuilder<'a> {
     pub fn finish(self) -> Object<'a> {
         Object { members: self.members }
     }
+}
+
+/// One of 64 bits for a key, by its length and both ends.
+fn mark(key: &str) -> u64 {
+    let byte = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+    let bytes = key.as_bytes();
+    1 << ((bytes.len() * 5 + byte(bytes.first()) * 3 + byte(bytes.last())) % 64)
 }
 
 impl Object<'_> {
