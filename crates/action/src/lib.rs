@@ -12,5 +12,6 @@ pub mod mapping;
 mod path;
 pub mod pipeline;
 pub mod plan;
+pub mod reads;
 pub mod trigger;
 pub mod value;

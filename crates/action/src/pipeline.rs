@@ -2,6 +2,7 @@
 
 use crate::destination::{Cloud, Definition, Fault};
 use crate::plan::{Filter, Plan, PlanContext, Refusal};
+use crate::reads::Reads;
 use crate::value::{Object, Value};
 use crate::{fields, integrations, mapping::Mapping, trigger::Trigger};
 
@@ -35,6 +36,18 @@ pub enum Verdict<'e> {
     Refused(Refusal),
     /// The action takes the event with this payload.
     Taken(Object<'e>),
+}
+
+/// The parts of events that [`consider`] and [`Planner::plan`] look at for `actions`.
+pub fn reads(actions: &[Action]) -> Reads {
+    let mut reads = Reads::nothing();
+    reads.add_names(["integrations"].into_iter());
+    reads.add_names(["context", "consent", "categoryPreferences"].into_iter());
+    for action in actions.iter().filter(|action| action.enabled) {
+        action.trigger.reads(&mut reads);
+        action.mapping.reads(&mut reads);
+    }
+    reads
 }
 
 /// The first steps, the same for cloud and web: may it run, does it fire, is the payload right?

@@ -9,6 +9,7 @@ mod replace;
 mod template;
 
 use crate::destination::Fault;
+use crate::reads::Reads;
 use crate::value::{Object, Value};
 
 use node::Node;
@@ -40,6 +41,11 @@ impl Mapping {
     /// As [`Mapping::resolve`], but whatever the root gives. `None` is JavaScript's undefined.
     pub fn resolve_value<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
         self.root.resolve(event)
+    }
+
+    /// Adds the parts of events that it looks at.
+    pub fn reads(&self, reads: &mut Reads) {
+        self.root.reads(reads);
     }
 
     /// The same mapping in plain operations, for the page's plugin. They are described in

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::reads::Reads;
 use crate::value::{Object, ObjectBuilder, Value};
 
 /// The members of an object while it is resolved: `None` is JavaScript's undefined.
@@ -26,6 +27,9 @@ pub(super) enum Node {
 pub(super) trait Directive: fmt::Debug + Send + Sync {
     /// Its value for `event`; `None` is JavaScript's undefined.
     fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>>;
+
+    /// Adds the parts of an event that it looks at.
+    fn reads(&self, reads: &mut Reads);
 
     /// A value that is in the event as it is, for directives that can find it there uncopied.
     fn find<'e>(&'e self, _event: &'e Value<'e>) -> Option<&'e Value<'e>> {
@@ -59,6 +63,16 @@ impl Node {
                 Some(Value::Array(items.iter().map(item).collect()))
             }
             Node::Directive(directive) => directive.resolve(event),
+        }
+    }
+
+    /// Adds the parts of an event that it looks at.
+    pub(super) fn reads(&self, reads: &mut Reads) {
+        match self {
+            Node::Constant(_) => {}
+            Node::Object(members) => members.iter().for_each(|(_, node)| node.reads(reads)),
+            Node::Array(items) => items.iter().for_each(|node| node.reads(reads)),
+            Node::Directive(directive) => directive.reads(reads),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::path::{Key, lookup};
+use crate::reads::Reads;
 use crate::value::Value;
 
 use super::form::operation;
@@ -27,6 +28,13 @@ impl Path {
     pub(super) fn find<'e>(&self, event: &'e Value<'e>) -> Option<Cow<'e, Value<'e>>> {
         let exact = self.exact.as_ref().and_then(|keys| lookup(event, keys));
         exact.or_else(|| lookup(event, &self.split))
+    }
+
+    /// Adds the parts of an event that it looks at.
+    pub(super) fn reads(&self, reads: &mut Reads) {
+        for keys in self.exact.iter().chain([&self.split]) {
+            reads.add(keys);
+        }
     }
 
     /// The form: `["get", …keys]`, or both readings.

@@ -1,5 +1,6 @@
 //! Templates: `Hello {{ traits.name }}`, parsed once.
 
+use crate::reads::Reads;
 use crate::value::Value;
 
 use super::form::operation;
@@ -56,6 +57,16 @@ impl Template {
             }
         }
         out
+    }
+
+    /// Adds the parts of an event that it looks at.
+    pub(super) fn reads(&self, reads: &mut Reads) {
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(_) => {}
+                Piece::Place(path) => path.reads(reads),
+            }
+        }
     }
 
     /// The form: `["text", …pieces]`.

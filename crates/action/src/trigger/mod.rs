@@ -8,6 +8,7 @@ mod tree;
 
 use std::fmt;
 
+use crate::reads::Reads;
 use crate::value::Value;
 
 pub use error::{TriggerError, TriggerWarning};
@@ -39,6 +40,11 @@ impl Trigger {
     /// True if the trigger fires on `event`.
     pub fn fires_on(&self, event: &Value<'_>) -> bool {
         self.root.holds(event)
+    }
+
+    /// Adds the parts of events that it looks at.
+    pub fn reads(&self, reads: &mut Reads) {
+        self.root.reads(reads);
     }
 
     /// Why it fires on `event` or doesn't.

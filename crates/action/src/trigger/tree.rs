@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::path::{self, Key};
+use crate::reads::Reads;
 use crate::value::{Number, Value};
 
 use super::lexer::is_name_part;
@@ -114,6 +115,16 @@ impl Expression {
             Expression::Or(parts) => parts.iter().any(|part| part.holds(event)),
             Expression::Not(part) => !part.holds(event),
             Expression::Condition(condition) => condition.holds(event),
+        }
+    }
+
+    pub(super) fn reads(&self, reads: &mut Reads) {
+        match self {
+            Expression::And(parts) | Expression::Or(parts) => {
+                parts.iter().for_each(|part| part.reads(reads));
+            }
+            Expression::Not(part) => part.reads(reads),
+            Expression::Condition(condition) => reads.add(&condition.path.0),
         }
     }
 }

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::reads::Reads;
 
 use super::{Number, ObjectBuilder, Value};
 
@@ -41,12 +44,22 @@ impl<'a> Value<'a> {
         Value::parse_deep(text, MAX_DEPTH)
     }
 
+    /// As [`Value::parse`], without the members that `reads` leaves out, which are only skipped:
+    /// their nesting and escapes aren't checked.
+    pub fn parse_part(text: &'a str, reads: &Reads) -> Result<Value<'a>, JsonError> {
+        Value::read(text, MAX_DEPTH, reads)
+    }
+
     /// As [`Value::parse`] with another limit. Parsing, cloning and dropping use stack in
     /// proportion to the nesting (below 2 KiB a level): the caller provides it.
     pub fn parse_deep(text: &'a str, limit: usize) -> Result<Value<'a>, JsonError> {
+        Value::read(text, limit, &Reads::Whole)
+    }
+
+    fn read(text: &'a str, limit: usize, reads: &Reads) -> Result<Value<'a>, JsonError> {
         let mut reader = serde_json::Deserializer::from_str(text);
         reader.disable_recursion_limit();
-        let seed = Seed { limit, left: limit };
+        let seed = Seed { limit, left: limit, reads };
         let value = seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
         value.map_err(|e| {
             let full = e.to_string();
@@ -85,33 +98,34 @@ impl Serialize for Value<'_> {
 /// Nested at most [`MAX_DEPTH`] levels.
 impl<'de> Deserialize<'de> for Value<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Value<'de>, D::Error> {
-        Seed { limit: MAX_DEPTH, left: MAX_DEPTH }.deserialize(from)
+        Seed { limit: MAX_DEPTH, left: MAX_DEPTH, reads: &Reads::Whole }.deserialize(from)
     }
 }
 
 /// Reads one value that may nest `left` levels more.
 #[derive(Clone, Copy)]
-struct Seed {
+struct Seed<'r> {
     limit: usize,
     left: usize,
+    reads: &'r Reads,
 }
 
-impl Seed {
-    fn inside<E: serde::de::Error>(self) -> Result<Seed, E> {
+impl Seed<'_> {
+    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
         let too_deep = || E::custom(format!("nested deeper than {} levels", self.limit));
         let left = self.left.checked_sub(1).ok_or_else(too_deep)?;
         Ok(Seed { left, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed {
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value<'de>;
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value<'de>, D::Error> {
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Seed {
+impl<'de> Visitor<'de> for Seed<'_> {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +153,8 @@ impl<'de> Visitor<'de> for Seed {
         Ok(Value::Text(Cow::Owned(text.to_owned())))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value<'de>, A::Error> {
-        let (seed, mut items) = (self.inside()?, Vec::new());
+        let seed = Seed { reads: &Reads::Whole, ..self.inside()? };
+        let mut items = Vec::new();
         while let Some(item) = from.next_element_seed(seed)? {
             items.push(item);
         }
@@ -150,7 +165,14 @@ impl<'de> Visitor<'de> for Seed {
         let room = if self.left == self.limit { 16 } else { 8 };
         let (seed, mut builder) = (self.inside()?, ObjectBuilder::with_capacity(room));
         while let Some(key) = from.next_key_seed(KeySeed)? {
-            builder.insert(key, from.next_value_seed(seed)?);
+            match self.reads.of_member(&key) {
+                Some(reads) => {
+                    builder.insert(key, from.next_value_seed(Seed { reads, ..seed })?);
+                }
+                None => {
+                    from.next_value::<IgnoredAny>()?;
+                }
+            }
         }
         Ok(Value::Object(builder.finish()))
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use heapline_action::mapping::Mapping;
+use heapline_action::reads::Reads;
 use heapline_action::trigger::{Condition, Expression, Order, Part, Path, Test, Trigger};
 use heapline_action::value::{Number, Object, Value};
 use heapline_action::{datetime, fields, integrations};
@@ -299,6 +300,23 @@ proptest! {
         }
         prop_assert_eq!(mapping.to_value(), &before.0);
         prop_assert_eq!(&event, &before.1);
+    }
+
+    #[test]
+    fn a_mapping_and_a_trigger_need_only_what_they_say_they_read(
+        document in mapping(),
+        tree in expression(),
+        event in event(),
+    ) {
+        let Ok(mapping) = Mapping::parse(&document) else { return Ok(()) };
+        let trigger = Trigger::parse(&tree.to_string()).unwrap();
+        let mut reads = Reads::nothing();
+        mapping.reads(&mut reads);
+        trigger.reads(&mut reads);
+        let text = event.to_json();
+        let (whole, part) = (Value::parse(&text).unwrap(), Value::parse_part(&text, &reads).unwrap());
+        prop_assert_eq!(mapping.resolve_value(&part), mapping.resolve_value(&whole));
+        prop_assert_eq!(trigger.fires_on(&part), trigger.fires_on(&whole));
     }
 
     #[test]

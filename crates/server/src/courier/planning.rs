@@ -40,7 +40,7 @@ pub fn plan_event(
     };
     let mut parsed = std::str::from_utf8(&event.event.json)
         .map_err(|e| e.to_string())
-        .and_then(|text| Value::parse(text).map_err(|e| e.to_string()));
+        .and_then(|text| Value::parse_part(text, &integration.reads).map_err(|e| e.to_string()));
     if let (true, Ok(Value::Object(members))) = (integration.for_pages, &mut parsed) {
         // The page has judged it by the names that it has there.
         members.remove("integrations");

@@ -237,6 +237,7 @@ fn integration(
         settings,
         enabled,
         sources,
+        reads: heapline_action::pipeline::reads(&actions),
         actions,
         fallback: None,
         for_pages: false,

@@ -26,6 +26,7 @@ pub(super) fn of(page: &Integration, list: Option<&Value<'_>>) -> Option<Arc<Int
         settings: fallback.settings,
         enabled: page.enabled,
         sources: page.sources.clone(),
+        reads: heapline_action::pipeline::reads(&actions),
         actions,
         fallback: None,
         for_pages: true,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use heapline_action::destination::{Configured, Destination, Fault};
 use heapline_action::pipeline::Action;
+use heapline_action::reads::Reads;
 use heapline_action::value::{Object, Value};
 
 pub(crate) use document::fits;
@@ -69,6 +70,8 @@ pub struct Integration {
     pub sources: Vec<Arc<str>>,
     /// What it does with them, in order.
     pub actions: Vec<Action>,
+    /// The parts of events that they look at.
+    pub reads: Reads,
     /// For an integration of pages: the one by which the server delivers what the page couldn't.
     pub fallback: Option<Arc<Integration>>,
     /// True for such a one. The page has decided already that the event may go.

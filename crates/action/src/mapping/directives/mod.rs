@@ -10,6 +10,7 @@ mod text;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::reads::Reads;
 use crate::value::Value;
 
 use super::node::{Directive, Members, Node, share};
@@ -52,6 +53,14 @@ impl<T> Written<T> {
             _ => Written::Given(node),
         })
     }
+
+    /// What is looked at: what a fixed text names, or all, since a given one can name anything.
+    fn reads(&self, reads: &mut Reads, of_fixed: fn(&T, &mut Reads)) {
+        match self {
+            Written::Fixed(fixed) => of_fixed(fixed, reads),
+            Written::Given(_) => *reads = Reads::Whole,
+        }
+    }
 }
 
 /// `@path`: the value at a path.
@@ -77,6 +86,10 @@ impl Directive for At {
             Cow::Borrowed(value) => share(value),
             Cow::Owned(value) => value,
         })
+    }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.0.reads(reads, Path::reads);
     }
 
     fn find<'e>(&'e self, event: &'e Value<'e>) -> Option<&'e Value<'e>> {
@@ -134,6 +147,12 @@ impl Directive for If {
         self.branch(event)?.resolve(event)
     }
 
+    fn reads(&self, reads: &mut Reads) {
+        for node in [&self.value].into_iter().chain(&self.then).chain(&self.otherwise) {
+            node.reads(reads);
+        }
+    }
+
     fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
         self.branch(event)?.members(event)
     }
@@ -166,6 +185,10 @@ impl Literal {
 impl Directive for Literal {
     fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
         self.0.resolve(event)
+    }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.0.reads(reads);
     }
 
     fn find<'e>(&'e self, event: &'e Value<'e>) -> Option<&'e Value<'e>> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::reads::Reads;
 use crate::value::{Object, ObjectBuilder, Value};
 
 use super::{At, Written};
@@ -72,6 +73,11 @@ impl Directive for ArrayPath {
             other => other,
         })
     }
+
+    fn reads(&self, reads: &mut Reads) {
+        // The shape looks at the items only.
+        self.list.reads(reads);
+    }
 }
 
 /// `@flatten`: an object of scalars, its keys the paths to them.
@@ -134,6 +140,10 @@ impl Directive for Flatten {
         }
         Some(Value::Object(out.finish()))
     }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.value.reads(reads);
+    }
 }
 
 /// `@merge`: several objects as one. Texts and lists count as objects of their indexes, as in the
@@ -164,6 +174,10 @@ impl Directive for Merge {
         let members = self.members(event)?;
         let defined = members.into_iter().filter_map(|(key, value)| Some((key, value?)));
         Some(Value::Object(defined.collect()))
+    }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.objects.iter().for_each(|node| node.reads(reads));
     }
 
     fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
@@ -231,6 +245,11 @@ impl Directive for Transform {
         self.with(event, Node::resolve, |node, event| node.resolve(event).map(Value::into_owned))
     }
 
+    fn reads(&self, reads: &mut Reads) {
+        // The mapping looks at what is applied only.
+        self.apply.reads(reads);
+    }
+
     fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
         self.with(event, Node::members, |node, event| {
             let owned = |(key, value): (Cow<'_, str>, Option<Value<'_>>)| {
@@ -254,6 +273,10 @@ impl ExcludeWhenNull {
 impl Directive for ExcludeWhenNull {
     fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
         without_nulls(self.0.resolve(event)?)
+    }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.0.reads(reads);
     }
 
     fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::reads::Reads;
 use crate::value::{Value, mend_surrogates};
 
 use super::Written;
@@ -27,6 +28,10 @@ impl Directive for Fill {
             Written::Given(node) => Template::new(node.resolve(event)?.as_text()?).render(event),
         };
         Some(Value::from(text))
+    }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.0.reads(reads, Template::reads);
     }
 }
 
@@ -54,6 +59,10 @@ impl Directive for Case {
             Value::Text(text) => Value::from(text.to_lowercase()),
             other => other,
         })
+    }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.value.reads(reads);
     }
 
     fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
@@ -117,6 +126,10 @@ impl Directive for Replace {
             .fold(text, |text, replacement| replacement.apply(&text, self.ignore_case, self.all));
         Some(Value::from(replaced))
     }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.value.reads(reads);
+    }
 }
 
 /// `@json`: a value as JSON text, or a JSON text as the value.
@@ -146,5 +159,9 @@ impl Directive for Json {
         let mended = mend_surrogates(&text);
         let decoded = Value::parse(mended.as_deref().unwrap_or(&text)).map(Value::into_owned);
         Some(decoded.unwrap_or(Value::Text(text)))
+    }
+
+    fn reads(&self, reads: &mut Reads) {
+        self.value.reads(reads);
     }
 }
