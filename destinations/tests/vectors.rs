@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use heapline_action::destination::{Call, Destination, Start};
+use heapline_action::pipeline;
 use heapline_action::value::{Object, Value};
 use heapline_destinations::{Evaluation, actions, evaluate, find, start};
 
@@ -84,6 +85,28 @@ fn run(destination: &dyn Destination, case: &Value<'_>) -> Value<'static> {
         Ok(evaluation) => written(evaluation),
         Err(problems) => Value::from(format!("{problems:?}")),
     }
+}
+
+/// The case with only what its actions look at of the event.
+fn only_what_is_read(case: &Value<'_>) -> Value<'static> {
+    let definition = find("heap").unwrap().definition();
+    let actions = actions(definition, case.get("actions")).unwrap();
+    let event = case.get("event").unwrap().to_json();
+    let event = Value::parse_part(&event, &pipeline::reads(&actions)).unwrap().into_owned();
+    let mut case = case.clone().into_owned();
+    let Value::Object(members) = &mut case else { panic!("a case is an object") };
+    members.insert("event", event);
+    case
+}
+
+#[test]
+fn heap_sends_the_same_of_what_its_actions_read() {
+    let heap = find("heap").unwrap();
+    let mut walk = Walk::default();
+    for case in lines(include_str!("../heap/vectors/heap.jsonl")) {
+        walk.check(&case, &run(heap, &case), &run(heap, &only_what_is_read(&case)));
+    }
+    walk.end(576);
 }
 
 #[test]
