@@ -64,6 +64,20 @@ impl Budget {
         self.room(key) >= need.min(worth).max(1)
     }
 
+    /// The limit, the most that any key has used at `now_ms`, keys that have used something, and
+    /// those without room.
+    pub(crate) fn usage(&self, now_ms: u64) -> (Limit, u32, usize, usize) {
+        let mut gone: HashMap<u64, u32, Keyed> = HashMap::with_hasher(*self.used.hasher());
+        for spent in self.answered.iter().take_while(|spent| spent.until_ms <= now_ms) {
+            *gone.entry(spent.key).or_insert(0) += spent.amount;
+        }
+        let left = |(key, used): (&u64, &u32)| used - gone.get(key).copied().unwrap_or(0);
+        let used = self.used.iter().map(left).filter(|used| *used > 0);
+        used.fold((self.limit, 0, 0, 0), |(limit, most, keys, full), used| {
+            (limit, used.max(most), keys + 1, full + usize::from(used >= self.count()))
+        })
+    }
+
     /// `amount` is being sent.
     pub(crate) fn charge(&mut self, key: u64, amount: u32) {
         *self.used.entry(key).or_insert(0) += amount;

@@ -10,7 +10,7 @@ use crate::batch::{self, Taken, Wanted};
 use crate::budget::WHOLE;
 use crate::health::{Probe, backoff};
 use crate::message::{
-    Carried, Decision, End, Fact, Load, Outgoing, Parcel, Policy, RequestId, Unfinished,
+    Carried, Decision, End, Fact, Load, Outgoing, Parcel, Policy, RequestId, Unfinished, Usage,
 };
 use crate::outlet::{Gate, Outlet};
 use crate::random::{Keyed, Random};
@@ -115,6 +115,12 @@ impl Lane {
     /// How much is inside: by this the courier knows when to stop offering.
     pub fn load(&self) -> Load {
         Load { parcels: self.parcels, bytes: self.bytes, in_flight: self.flights.len() }
+    }
+
+    /// How far each limit is used at `now_ms`, endpoint by endpoint.
+    pub fn usage(&self, now_ms: u64) -> Vec<Usage> {
+        let outlets = (0..).map(EndpointId).zip(&self.outlets);
+        outlets.flat_map(|(endpoint, outlet)| outlet.usage(endpoint, now_ms)).collect()
     }
 
     /// Ends the lane and gives back the parcels that have not ended, in no particular order. Steps

@@ -25,5 +25,5 @@ mod users;
 
 pub use lane::Lane;
 pub use message::{
-    Carried, Decision, End, Fact, Load, Outgoing, Parcel, Policy, RequestId, Unfinished,
+    Carried, Decision, End, Fact, Load, Outgoing, Parcel, Policy, RequestId, Unfinished, Usage,
 };

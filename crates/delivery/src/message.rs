@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heapline_action::plan::{Answer, Endpoint, EndpointId, Item, Reading, Step};
+use heapline_action::plan::{Answer, Endpoint, EndpointId, Item, Limit, Reading, Step};
 
 /// How a lane behaves.
 #[derive(Clone, Debug)]
@@ -153,6 +153,22 @@ pub struct Load {
     pub bytes: usize,
     /// Requests that have not ended.
     pub in_flight: usize,
+}
+
+/// How far a limit of an endpoint is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Its limit.
+    pub limit: Limit,
+    /// What counts against it: in flight, or answered no longer than one window ago. Where each
+    /// identity has its own budget, that of the busiest.
+    pub used: u32,
+    /// Budgets of which something is used: at most one, unless each identity has its own.
+    pub budgets: usize,
+    /// Those of them that have no room left.
+    pub exhausted: usize,
 }
 
 /// A parcel that a stopped lane gives back.

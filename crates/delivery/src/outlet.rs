@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use heapline_action::plan::{Endpoint, LimitCounts, LimitScope};
+use heapline_action::plan::{Endpoint, EndpointId, LimitCounts, LimitScope};
 
 use crate::budget::{Budget, WHOLE};
 use crate::health::Health;
-use crate::message::Policy;
+use crate::message::{Policy, Usage};
 use crate::random::Keyed;
 use crate::users::UserId;
 
@@ -72,6 +72,17 @@ impl Outlet {
 
     pub(crate) fn queue(&mut self, suspect: bool) -> &mut Queue {
         if suspect { &mut self.suspect } else { &mut self.clean }
+    }
+
+    pub(crate) fn usage(
+        &self,
+        endpoint: EndpointId,
+        now_ms: u64,
+    ) -> impl Iterator<Item = Usage> + '_ {
+        self.shared.iter().chain(&self.own).map(move |budget| {
+            let (limit, used, budgets, exhausted) = budget.usage(now_ms);
+            Usage { endpoint, limit, used, budgets, exhausted }
+        })
     }
 
     pub(crate) fn in_flight(&self) -> usize {

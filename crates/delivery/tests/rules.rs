@@ -296,6 +296,26 @@ fn the_integrations_limit_is_used_up_in_large_requests() {
 }
 
 #[test]
+fn a_limit_tells_what_is_used_of_it_until_a_window_after_the_answer() {
+    let mut policy = policy();
+    let all = limit(LimitScope::Integration, LimitCounts::Items, 100, 60_000);
+    let own = limit(LimitScope::Identity, LimitCounts::Items, 10, 60_000);
+    policy.endpoints[1].limits = vec![all, own];
+    let mut bench = Bench::new(policy);
+    bench.offer((0..25).map(|n| one_event(n, if n < 12 { "ada" } else { "bob" })).collect());
+    let used = |bench: &Bench, after_ms: u64| {
+        let usage = bench.lane.usage(bench.now_ms + after_ms);
+        assert!(usage.iter().all(|usage| usage.endpoint == EVENTS));
+        assert_eq!([usage[0].limit, usage[1].limit], [all, own]);
+        [0, 1].map(|at: usize| (usage[at].used, usage[at].budgets, usage[at].exhausted))
+    };
+    assert_eq!(used(&bench, 0), [(20, 1, 0), (10, 2, 2)]);
+    bench.answer(200);
+    assert_eq!(used(&bench, 59_999), [(20, 1, 0), (10, 2, 2)]);
+    assert_eq!(used(&bench, 61_000), [(0, 0, 0), (0, 0, 0)]);
+}
+
+#[test]
 fn back_off_is_full_jitter_under_a_doubling_bound() {
     let mut waits: Vec<Vec<u64>> = vec![Vec::new(); 14];
     for seed in 0..200 {

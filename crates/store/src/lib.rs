@@ -25,7 +25,7 @@ pub use error::Error;
 pub use event::{AppendDone, Appended, Millis, NewEvent, Seq, StoredEvent};
 pub use memory::Memory;
 pub use page_report::{PageReport, PageResult, PageSummary};
-pub use query::{Extent, Found, Page, Query, Retained};
+pub use query::{Extent, Found, Page, Query, Reason, Retained};
 pub use rejected::Rejected;
 pub use revision::Revision;
 pub use settings::{Commit, Settings};

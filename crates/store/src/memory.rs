@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     AppendDone, Appended, Count, Error, Extent, Found, Gather, HeldEvent, LedgerBatch, Millis,
-    NewEvent, Note, Page, PageReport, PageResult, PageSummary, Query, Reader, Rejected,
-    RequestRecord, Retained, Revision, Seq, Settings, Settlement, Span, Store, StoredEvent,
+    NewEvent, Note, Outcome, Page, PageReport, PageResult, PageSummary, Query, Reader, Reason,
+    Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Span, Store,
+    StoredEvent,
 };
 
 /// See the [module](self). Clones are the same store.
@@ -253,6 +254,39 @@ impl Store for Memory {
             page.found.push(Found { event: event.clone(), settlements });
         }
         Ok(page)
+    }
+
+    fn reasons(
+        &self,
+        integration: Option<&str>,
+        outcomes: &[Outcome],
+    ) -> Result<Vec<Reason>, Error> {
+        let state = self.state();
+        let mut all: BTreeMap<_, Reason> = BTreeMap::new();
+        let settlements = state.settlements.values();
+        for s in settlements.filter(|s| integration.is_none_or(|only| *s.integration == *only)) {
+            let coded = s.deliveries.iter().filter(|d| !d.code.is_empty());
+            for d in coded.filter(|d| outcomes.contains(&d.outcome)) {
+                let key = (s.integration.clone(), d.action.clone(), d.outcome, d.code.clone());
+                let reason = all.entry(key).or_insert_with(|| Reason {
+                    integration: s.integration.clone(),
+                    action: d.action.clone(),
+                    outcome: d.outcome,
+                    code: d.code.clone(),
+                    count: 0,
+                    first: d.at,
+                    last: d.at,
+                    latest: s.seq,
+                    sentence: "".into(),
+                });
+                reason.count += 1;
+                reason.first = reason.first.min(d.at);
+                reason.last = reason.last.max(d.at);
+                reason.latest = s.seq;
+                reason.sentence.clone_from(&d.sentence);
+            }
+        }
+        Ok(all.into_values().collect())
     }
 
     fn reject(&self, rejected: Vec<Rejected>) {

@@ -98,6 +98,30 @@ pub struct Page {
     pub more: Option<Seq>,
 }
 
+/// Deliveries of one action that had one fate for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Id of the integration.
+    pub integration: Arc<str>,
+    /// Id of the action.
+    pub action: Arc<str>,
+    /// Their fate.
+    pub outcome: Outcome,
+    /// Short fixed name of the reason.
+    pub code: Arc<str>,
+    /// How many they are.
+    pub count: u64,
+    /// When the first of them came to be: of these, or of others like them that have another fate
+    /// now.
+    pub first: Millis,
+    /// When the latest came to be.
+    pub last: Millis,
+    /// Place of the latest event.
+    pub latest: Seq,
+    /// The reason of that one in one plain sentence; empty if the code says all.
+    pub sentence: Box<str>,
+}
+
 /// How much there is, for metrics and `doctor`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Note, Page,
-    PageReport, PageSummary, Query, Rejected, RequestRecord, Retained, Revision, Seq, Settlement,
-    Span, StoredEvent,
+    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Note, Outcome,
+    Page, PageReport, PageSummary, Query, Reason, Rejected, RequestRecord, Retained, Revision, Seq,
+    Settlement, Span, StoredEvent,
 };
 
 /// Reads the journal in order. Sees only durable events.
@@ -73,6 +73,14 @@ pub trait Store: Send + Sync {
 
     /// Events that match, newest first.
     fn find(&self, query: &Query) -> Result<Page, Error>;
+
+    /// Deliveries with one of `outcomes` and a code, at `integration` or at all, counted by reason,
+    /// in no order. Those of events that retention has dropped may be counted for a while.
+    fn reasons(
+        &self,
+        integration: Option<&str>,
+        outcomes: &[Outcome],
+    ) -> Result<Vec<Reason>, Error>;
 
     /// Keeps `rejected`, dropping the oldest beyond the bound of the settings. Batched; may be lost
     /// in a crash.

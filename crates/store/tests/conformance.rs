@@ -354,6 +354,55 @@ fn find_gives_the_event_with_all_that_became_of_it() {
 }
 
 #[test]
+fn deliveries_are_counted_by_reason_as_they_are_now() {
+    each(&small(), |store| {
+        append_ids(store, (0..40).map(|n| format!("m{n}")));
+        let failed = |seq: u64, code: &str, at: i64| {
+            let mut settlement = settlement(seq, "heap", Outcome::Failed, code);
+            settlement.deliveries[0].at = NOW + at;
+            settlement.deliveries[0].sentence = format!("no {seq}").into();
+            settlement
+        };
+        let mut settlements: Vec<_> = (1..=30).map(|n| failed(n, "http_400", n as i64)).collect();
+        settlements.push(failed(31, "http_413", 31));
+        settlements.push(settlement(32, "heap", Outcome::Refused, "no_identity"));
+        settlements.push(settlement(33, "heap", Outcome::Delivered, ""));
+        settlements.push(settlement(33, "second", Outcome::Expired, "retries_over"));
+        store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+        let dead = [Outcome::Failed, Outcome::Expired];
+        let reasons = |only| {
+            let reasons = store.reasons(only, &dead).unwrap().into_iter();
+            let mut all: Vec<_> = reasons
+                .map(|r| (r.code.to_string(), r.count, r.last - NOW, r.latest, r.sentence.into()))
+                .collect();
+            all.sort();
+            all
+        };
+        let row = |code: &str, count: u64, last: i64, latest: u64, sentence: &str| {
+            (code.to_owned(), count, last, latest, sentence.to_owned())
+        };
+        let (many, one) =
+            (row("http_400", 30, 30, 30, "no 30"), row("http_413", 1, 31, 31, "no 31"));
+        assert_eq!(reasons(Some("heap")), [many.clone(), one.clone()]);
+        assert_eq!(reasons(None), [many, one, row("retries_over", 1, 0, 33, "")]);
+        assert_eq!(reasons(Some("nobody")), []);
+        let first = store.reasons(Some("heap"), &[Outcome::Failed]).unwrap();
+        assert_eq!(first.iter().map(|r| r.first - NOW).min(), Some(1));
+
+        // What was replayed has another fate now.
+        let mut settlements: Vec<_> =
+            (20..=30).map(|n| settlement(n, "heap", Outcome::Delivered, "")).collect();
+        settlements.push(failed(19, "http_400", 50));
+        settlements.push(failed(31, "http_400", 51));
+        store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+        assert_eq!(reasons(Some("heap")), [row("http_400", 20, 51, 31, "no 31")]);
+        let settlements = vec![settlement(31, "heap", Outcome::Delivered, "")];
+        store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+        assert_eq!(reasons(Some("heap"))[0].3, 19);
+    });
+}
+
+#[test]
 fn rejected_input_is_kept_up_to_the_bound() {
     each(&small(), |store| {
         store.reject((0..4).map(|n| rejected(n, "site")).collect());

@@ -187,6 +187,11 @@ proptest! {
         prop_assert_eq!((ours.first, ours.next), (models.first, models.next));
         prop_assert_eq!(read_all(&store, 1), read_all(&model, 1));
         prop_assert_eq!(store.cursor("heap"), model.cursor("heap"));
+        for only in [None, Some("heap"), Some("nobody")] {
+            for outcomes in [&OUTCOMES[..], &[Outcome::Failed, Outcome::Expired]] {
+                prop_assert_eq!(store.reasons(only, outcomes), model.reasons(only, outcomes));
+            }
+        }
         for integration in INTEGRATIONS {
             let all = |store: &dyn Store| -> BTreeMap<u64, Settlement> {
                 store.settlements(integration, 0, u64::MAX).unwrap()

@@ -1,9 +1,7 @@
 //! Dead letters, grouped by what became of them.
 
-use std::collections::BTreeMap;
-
 use heapline_action::datetime;
-use heapline_store::{Millis, Outcome, Query};
+use heapline_store::{Outcome, Reason};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,11 +9,14 @@ use super::{Control, Problem};
 
 /// Which dead letters.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct DeadLetterParams {
     /// Only those of this integration.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub integration: Option<String>,
+    /// Also what was never sent, since it can't become a request: an edited action may mend it.
+    pub refused: bool,
 }
 
 /// Dead letters of one integration and action, with one reason.
@@ -26,83 +27,51 @@ pub struct DeadLetters {
     pub integration: String,
     /// Id of the action.
     pub action: String,
-    /// `failed` or `expired`.
+    /// `failed`, `expired` or `refused`.
     pub outcome: String,
     /// Short fixed name of the reason.
     pub code: String,
     /// The reason of the latest, in one sentence.
     pub reason: String,
-    /// How many.
+    /// How many there are now. Those of events that retention has dropped are counted until
+    /// what became of them is dropped, too.
     pub count: u64,
-    /// When the first came to be, RFC 3339.
+    /// When this was first seen, RFC 3339.
     pub first: String,
-    /// When the latest came to be.
+    /// When it was last seen.
     pub last: String,
     /// Place of the latest in the journal.
     pub latest: u64,
 }
 
-struct Group {
-    count: u64,
-    first: Millis,
-    last: Millis,
-    latest: u64,
-    reason: String,
-}
-
 impl Control {
-    /// All dead letters by reason, the most frequent first.
+    /// All dead letters by reason, the most frequent first. They are counted as they come to be:
+    /// however many there are, this is quick.
     pub fn dead_letters(&self, params: &DeadLetterParams) -> Result<Vec<DeadLetters>, Problem> {
-        let mut groups: BTreeMap<(String, String, Outcome, String), Group> = BTreeMap::new();
-        for outcome in [Outcome::Failed, Outcome::Expired] {
-            let integration = params.integration.clone();
-            let mut query =
-                Query { integration, outcome: Some(outcome), limit: 500, ..Query::default() };
-            loop {
-                let page = self.store.find(&query)?;
-                let settlements = page.found.iter().flat_map(|found| &found.settlements);
-                let wanted = settlements.filter(|s| {
-                    params.integration.as_deref().is_none_or(|only| *s.integration == *only)
-                });
-                for settlement in wanted {
-                    for dead in settlement.deliveries.iter().filter(|d| d.outcome == outcome) {
-                        let integration = settlement.integration.to_string();
-                        let (action, code) = (dead.action.to_string(), dead.code.to_string());
-                        let group = groups.entry((integration, action, outcome, code));
-                        let group = group.or_insert_with(|| Group {
-                            count: 0,
-                            first: dead.at,
-                            last: dead.at,
-                            latest: settlement.seq,
-                            reason: dead.sentence.to_string(),
-                        });
-                        group.count += 1;
-                        group.first = group.first.min(dead.at);
-                        group.last = group.last.max(dead.at);
-                    }
-                }
-                query.before = page.more;
-                if query.before.is_none() {
-                    break;
-                }
-            }
-        }
-        let group = |((integration, action, outcome, code), group): (_, Group)| {
-            let outcome: Outcome = outcome;
-            DeadLetters {
-                integration,
-                action,
-                outcome: outcome.word().to_owned(),
-                code,
-                reason: group.reason,
-                count: group.count,
-                first: datetime::print(group.first),
-                last: datetime::print(group.last),
-                latest: group.latest,
-            }
+        let outcomes: &[Outcome] = match params.refused {
+            true => &[Outcome::Failed, Outcome::Expired, Outcome::Refused],
+            false => &[Outcome::Failed, Outcome::Expired],
         };
-        let mut all: Vec<DeadLetters> = groups.into_iter().map(group).collect();
+        let reasons = self.store.reasons(params.integration.as_deref(), outcomes)?;
+        let mut all: Vec<DeadLetters> = reasons.into_iter().map(group).collect();
         all.sort_by_key(|group| std::cmp::Reverse(group.count));
         Ok(all)
+    }
+}
+
+fn group(reason: Reason) -> DeadLetters {
+    DeadLetters {
+        integration: reason.integration.to_string(),
+        action: reason.action.to_string(),
+        outcome: reason.outcome.word().to_owned(),
+        reason: match &*reason.sentence {
+            "" => reason.code.to_string(),
+            sentence => sentence.to_owned(),
+        },
+        code: reason.code.to_string(),
+        count: reason.count,
+        first: datetime::print(reason.first),
+        last: datetime::print(reason.last),
+        latest: reason.latest,
     }
 }

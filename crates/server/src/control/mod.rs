@@ -11,6 +11,7 @@ pub mod edit;
 mod events;
 mod integrations;
 mod json;
+mod limits;
 mod preview;
 mod problem;
 mod replays;
@@ -31,6 +32,7 @@ pub use catalog::{ActionForm, CatalogEntry, FieldForm, PresetForm, SettingForm};
 pub use dead_letters::{DeadLetterParams, DeadLetters};
 pub use integrations::{IntegrationChange, NewIntegration, Tested, TestedRequest};
 pub use json::Json;
+pub use limits::{LimitView, UsedPoint};
 pub(crate) use preview::explain;
 pub use preview::{
     ActionPreview, CallPreview, Draft, EventChoice, PreviewRequest, RequestPreview, TriggerPart,
@@ -39,7 +41,8 @@ pub use problem::Problem;
 pub use replays::{Counted, Replay, ReplayState, Replays, Selection};
 pub use sources::{FreshKey, FreshSource, NewSource, SourceChange};
 pub use statistics::{
-    DoorPoint, IntegrationPoint, IntegrationStatistics, StatisticsParams, StatisticsView,
+    ActionStatistics, DoorPoint, IntegrationPoint, IntegrationStatistics, SourceStatistics,
+    StatisticsParams, StatisticsView,
 };
 pub use tail::{TailItem, TailParams};
 pub use tokens::{FreshToken, TokenInfo, Tokens};

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Control, Problem};
 use crate::server::now;
-use crate::telemetry::{DOOR, Latencies};
+use crate::telemetry::{Latencies, Subject};
 
 /// Most points of one answer.
 const POINTS: Millis = 3_000;
@@ -27,15 +27,19 @@ pub struct StatisticsParams {
     pub until: Option<String>,
     /// Only this integration.
     pub integration: Option<String>,
+    /// Only this source.
+    pub source: Option<String>,
 }
 
-/// Statistics of the door and of integrations.
+/// Statistics of the door, of sources, and of integrations.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct StatisticsView {
     /// `minute` or `hour`.
     pub step: String,
-    /// What the door saw.
+    /// What the door saw in all, with what came without a key that is known.
     pub door: Vec<DoorPoint>,
+    /// What the door saw of each source; none that nothing came from.
+    pub sources: Vec<SourceStatistics>,
     /// What integrations did.
     pub integrations: Vec<IntegrationStatistics>,
 }
@@ -43,14 +47,29 @@ pub struct StatisticsView {
 /// What the door saw in one minute or hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoorPoint {
-    /// Its beginning, RFC 3339.
+    /// Its beginning, RFC 3339; empty in a total.
     pub at: String,
     /// Events stored.
     pub accepted: u64,
-    /// Events acknowledged and not stored again.
+    /// Events acknowledged and not stored again: repeated.
     pub duplicate: u64,
     /// Items and requests refused, by reason.
     pub refused: BTreeMap<String, u64>,
+    /// Oddities in what was stored all the same, by kind: `large_item`, `large_batch`,
+    /// `unreadable_time`, `lone_surrogate`.
+    #[serde(default)]
+    pub warned: BTreeMap<String, u64>,
+}
+
+/// What the door saw of a source.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SourceStatistics {
+    /// Its id.
+    pub source: String,
+    /// By time; where nothing came is no point.
+    pub points: Vec<DoorPoint>,
+    /// All of that together.
+    pub total: DoorPoint,
 }
 
 /// What an integration did.
@@ -62,9 +81,23 @@ pub struct IntegrationStatistics {
     pub points: Vec<IntegrationPoint>,
     /// All of that together.
     pub total: IntegrationPoint,
+    /// The same of each of its actions, without `pending`.
+    #[serde(default)]
+    pub actions: Vec<ActionStatistics>,
 }
 
-/// What an integration did in one minute or hour. Counts are deliveries: one event at one action.
+/// What an action did.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ActionStatistics {
+    /// Its id.
+    pub action: String,
+    /// By time; where nothing was done is no point.
+    pub points: Vec<IntegrationPoint>,
+    /// All of that together.
+    pub total: IntegrationPoint,
+}
+
+/// What an integration or an action did in one minute or hour. Counts are deliveries: one event at one action.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IntegrationPoint {
@@ -95,6 +128,7 @@ pub struct IntegrationPoint {
     pub p99_ms: Option<i64>,
 }
 
+/// Counts of an integration or action on their way into a point.
 #[derive(Default)]
 struct Gathered {
     point: IntegrationPoint,
@@ -131,7 +165,7 @@ impl Control {
         }
         self.write_statistics()?;
         let counts = self.store.counts(span, span.start(since), until)?;
-        Ok(view(span, counts, params.integration.as_deref()))
+        Ok(view(span, &counts, params))
     }
 
     /// Writes to the store what has been counted.
@@ -145,47 +179,105 @@ impl Control {
     }
 }
 
-fn view(span: Span, counts: Vec<Count>, only: Option<&str>) -> StatisticsView {
-    let mut door: BTreeMap<Millis, DoorPoint> = BTreeMap::new();
-    let mut integrations: BTreeMap<String, (BTreeMap<Millis, Gathered>, Gathered)> =
-        BTreeMap::new();
+fn view(span: Span, counts: &[Count], params: &StatisticsParams) -> StatisticsView {
+    let mut door: Series<DoorPoint> = Series::default();
+    let mut sources: BTreeMap<&str, Series<DoorPoint>> = BTreeMap::new();
+    let mut integrations: BTreeMap<&str, Series<Gathered>> = BTreeMap::new();
+    let mut actions: BTreeMap<(&str, &str), Series<Gathered>> = BTreeMap::new();
+    let is_wanted = |only: &Option<String>, id: &str| only.as_deref().is_none_or(|only| only == id);
     for count in counts {
-        if &*count.subject == DOOR {
-            door.entry(count.at).or_default().add(&count);
-        } else if only.is_none_or(|only| *count.subject == *only) {
-            let (points, total) = integrations.entry(count.subject.to_string()).or_default();
-            points.entry(count.at).or_default().add(&count);
-            total.add(&count);
+        match Subject::of(&count.subject) {
+            Some(Subject::Door) => door.add(count),
+            Some(Subject::Source(id)) if is_wanted(&params.source, id) => {
+                sources.entry(id).or_default().add(count);
+            }
+            Some(Subject::Integration(id)) if is_wanted(&params.integration, id) => {
+                integrations.entry(id).or_default().add(count);
+            }
+            Some(Subject::Action(of, id)) if is_wanted(&params.integration, of) => {
+                actions.entry((of, id)).or_default().add(count);
+            }
+            Some(Subject::Source(_) | Subject::Integration(_) | Subject::Action(..)) | None => {}
         }
     }
-    let door = door.into_iter().map(|(at, point)| DoorPoint { at: datetime::print(at), ..point });
-    let integrations = integrations.into_iter().map(|(integration, (points, total))| {
-        let points = points.into_iter().map(|(at, gathered)| gathered.point(datetime::print(at)));
-        let points = points.collect();
-        IntegrationStatistics { integration, points, total: total.point(String::new()) }
-    });
-    let step = match span {
-        Span::Minute => "minute",
-        Span::Hour => "hour",
+    let mut of_actions: BTreeMap<&str, Vec<ActionStatistics>> = BTreeMap::new();
+    for ((integration, action), series) in actions {
+        let (points, total) = series.points();
+        let action = ActionStatistics { action: action.to_owned(), points, total };
+        of_actions.entry(integration).or_default().push(action);
+    }
+    let of_source = |(source, series): (&str, Series<DoorPoint>)| {
+        let (points, total) = series.points();
+        SourceStatistics { source: source.to_owned(), points, total }
+    };
+    let of_integration = |(integration, series): (&str, Series<Gathered>)| {
+        let (points, total) = series.points();
+        let actions = of_actions.remove(integration).unwrap_or_default();
+        IntegrationStatistics { integration: integration.to_owned(), points, total, actions }
     };
     StatisticsView {
-        step: step.to_owned(),
-        door: door.collect(),
-        integrations: integrations.collect(),
+        step: match span {
+            Span::Minute => "minute",
+            Span::Hour => "hour",
+        }
+        .to_owned(),
+        door: door.points().0,
+        sources: sources.into_iter().map(of_source).collect(),
+        integrations: integrations.into_iter().map(of_integration).collect(),
     }
 }
 
-impl DoorPoint {
+/// Counts of one subject, by time and together.
+#[derive(Default)]
+struct Series<G> {
+    by_time: BTreeMap<Millis, G>,
+    total: G,
+}
+
+/// Counts that become a point.
+trait Gather: Default {
+    type Point;
+
+    fn add(&mut self, count: &Count);
+
+    fn point(self, at: String) -> Self::Point;
+}
+
+impl<G: Gather> Series<G> {
     fn add(&mut self, count: &Count) {
+        self.by_time.entry(count.at).or_default().add(count);
+        self.total.add(count);
+    }
+
+    fn points(self) -> (Vec<G::Point>, G::Point) {
+        let points = self.by_time.into_iter().map(|(at, of)| of.point(datetime::print(at)));
+        (points.collect(), self.total.point(String::new()))
+    }
+}
+
+impl Gather for DoorPoint {
+    type Point = DoorPoint;
+
+    fn add(&mut self, count: &Count) {
+        let value = count.value;
         match count.name.split_once('/') {
-            Some((_, code)) => *self.refused.entry(code.to_owned()).or_default() += count.value,
-            None if &*count.name == "accepted" => self.accepted += count.value,
-            None => self.duplicate += count.value,
+            None if &*count.name == "accepted" => self.accepted += value,
+            None if &*count.name == "duplicate" => self.duplicate += value,
+            Some(("refused", code)) => *self.refused.entry(code.to_owned()).or_default() += value,
+            Some(("warned", code)) => *self.warned.entry(code.to_owned()).or_default() += value,
+            // A name of a later version.
+            None | Some(_) => {}
         }
     }
+
+    fn point(self, at: String) -> DoorPoint {
+        DoorPoint { at, ..self }
+    }
 }
 
-impl Gathered {
+impl Gather for Gathered {
+    type Point = IntegrationPoint;
+
     fn add(&mut self, count: &Count) {
         let (name, code) = match count.name.split_once('/') {
             Some((name, code)) => (name, Some(code)),
@@ -209,7 +301,7 @@ impl Gathered {
             "failed" => point.failed += value,
             "expired" => point.expired += value,
             "held" => point.held += value,
-            // A name of a later version.
+            // Shown with the limits; or a name of a later version.
             _ => return,
         }
         if code.is_some() {

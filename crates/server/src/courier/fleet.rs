@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use heapline_action::destination::{Cloud, Configured};
-use heapline_delivery::Policy;
+use heapline_delivery::{Policy, Usage};
 use heapline_store::{Error, LedgerBatch, Millis, Seq, Store};
 use tracing::{info, warn};
 
@@ -30,6 +30,8 @@ pub struct Surroundings {
     pub(super) max_events: usize,
     pub(super) max_bytes: usize,
     settings: Delivery,
+    /// How far each courier has used its destination's limits.
+    usage: Mutex<BTreeMap<Arc<str>, Vec<Usage>>>,
 }
 
 impl Surroundings {
@@ -43,7 +45,29 @@ impl Surroundings {
         let transport = Transport::new(settings.timeout)?;
         let max_bytes = usize::try_from(settings.max_bytes.as_u64()).unwrap_or(usize::MAX);
         let max_events = settings.max_events;
-        Ok(Surroundings { store, transport, metrics, runtime, max_events, max_bytes, settings })
+        let usage = Mutex::default();
+        Ok(Surroundings {
+            store,
+            transport,
+            metrics,
+            runtime,
+            max_events,
+            max_bytes,
+            settings,
+            usage,
+        })
+    }
+
+    /// A courier tells how far it has used its destination's limits; `None` when it ends.
+    pub(super) fn used(&self, integration: &Arc<str>, usage: Option<Vec<Usage>>) {
+        for (at, usage) in usage.iter().flatten().enumerate().filter(|(_, usage)| usage.used > 0) {
+            self.metrics.used(integration, at, usage.used);
+        }
+        let mut all = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        match usage {
+            Some(usage) => all.insert(integration.clone(), usage),
+            None => all.remove(integration),
+        };
     }
 
     /// How old events are when the server decides whether to deliver them in place of a page.
@@ -161,6 +185,13 @@ impl Fleet {
         let couriers = self.couriers.lock().unwrap_or_else(PoisonError::into_inner);
         let courier = couriers.get(integration);
         courier.is_some_and(|courier| courier.inbox.send(Message::Replay(chunk)).is_ok())
+    }
+
+    /// How far an integration has used each limit of its destination's endpoints, a moment ago;
+    /// nothing if it has no courier.
+    pub fn usage(&self, integration: &str) -> Vec<Usage> {
+        let all = self.around.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(integration).cloned().unwrap_or_default()
     }
 
     /// Waits until all that couriers have told the ledger is written.

@@ -254,6 +254,9 @@ impl Courier {
         };
         let age = oldest.map_or(0, |received_at| self.at().saturating_sub(received_at).max(0));
         self.around.metrics.pending(&self.integration.id, pending, age as f64 / 1000.0);
+        let now = self.clock();
+        let usage = self.lane.usage(now);
+        self.around.used(&self.integration.id, Some(usage));
     }
 
     /// Leaves what isn't settled to the journal, with the steps that are done.
@@ -273,6 +276,7 @@ impl Courier {
         let mut batch = std::mem::take(&mut self.batch);
         batch.cursors.insert(self.integration.id.clone(), self.window.base());
         self.ledger.write(batch);
+        self.around.used(&self.integration.id, None);
     }
 }
 

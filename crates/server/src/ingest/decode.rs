@@ -61,6 +61,26 @@ pub enum WarningCode {
     LoneSurrogate,
 }
 
+impl WarningCode {
+    /// All of them.
+    pub const ALL: [WarningCode; 4] = [
+        WarningCode::LargeItem,
+        WarningCode::LargeBatch,
+        WarningCode::UnreadableTime,
+        WarningCode::LoneSurrogate,
+    ];
+
+    /// The name in metrics and statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            WarningCode::LargeItem => "large_item",
+            WarningCode::LargeBatch => "large_batch",
+            WarningCode::UnreadableTime => "unreadable_time",
+            WarningCode::LoneSurrogate => "lone_surrogate",
+        }
+    }
+}
+
 /// A request judged.
 #[derive(Clone, Debug)]
 pub struct Decoded {

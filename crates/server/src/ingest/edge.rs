@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::answer::{Answer, Code, Fault};
 use super::client_ip::TrustedProxies;
-use super::counters::Counters;
+use super::counters::{Counters, Intake};
 use super::decode::{Decoded, Request, decode};
 use super::limits::Limits;
 use super::route::Route;
@@ -166,14 +166,14 @@ impl Ingest {
         self.counters.body(body.len());
 
         let decoded = self.judge(route, parts, &body, peer);
-        self.counters.decoded(&decoded);
+        let intake = self.counters.decoded(&decoded);
         let Decoded { source, events, rejected, receipts, answer, .. } = decoded;
         let bytes = events.iter().map(|event| event.json.len()).sum();
         if !held.take(bytes, self.limits.bodies) {
             return Err("too many bytes are in progress".to_owned());
         }
         if !events.is_empty() {
-            self.append(events, place).await.map_err(|e| e.to_string())?;
+            self.append(events, place, intake).await.map_err(|e| e.to_string())?;
         }
         if !rejected.is_empty() {
             self.store.reject(rejected);
@@ -247,6 +247,7 @@ impl Ingest {
         &self,
         events: Vec<NewEvent>,
         place: OwnedSemaphorePermit,
+        intake: Option<Arc<Intake>>,
     ) -> Result<(), Error> {
         let (done, stored) = oneshot::channel();
         let counters = self.counters.clone();
@@ -255,7 +256,7 @@ impl Ingest {
             Box::new(move |result| {
                 drop(place);
                 if let Ok(appended) = &result {
-                    counters.appended(appended);
+                    counters.appended(appended, intake.as_deref());
                 }
                 // Nobody listens if the client has gone; its events are stored all the same.
                 drop(done.send(result));

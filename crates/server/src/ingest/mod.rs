@@ -23,7 +23,7 @@ mod time;
 
 pub use answer::{Answer, Code, Fault};
 pub use client_ip::{Network, TrustedProxies};
-pub use counters::{Counters, Snapshot};
+pub use counters::{Counters, IntakeSnapshot, Snapshot};
 pub use decode::{Decoded, Request, Warning, WarningCode, decode};
 pub use edge::Ingest;
 pub use key::unknown as unknown_key;

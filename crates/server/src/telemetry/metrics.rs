@@ -14,12 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::statistics::{Latencies, Statistics};
+use super::statistics::{Latencies, Statistics, Subject};
 use super::tail::Tail;
-use crate::ingest::Snapshot;
-
-/// What the door's counts are about, in the statistics.
-pub const DOOR: &str = "";
+use crate::ingest::{IntakeSnapshot, Snapshot};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CodeLabels {
@@ -77,6 +74,7 @@ pub struct Metrics {
     accepted: Counter,
     duplicates: Counter,
     refused: Family<CodeLabels, Counter>,
+    warnings: Family<CodeLabels, Counter>,
     client_metrics: Counter,
     outcomes: Family<OutcomeLabels, Counter>,
     pending: Family<IntegrationLabels, Gauge>,
@@ -138,6 +136,8 @@ impl Metrics {
         );
         let refused = Family::default();
         registry.register("refused", "Items or requests refused at the door", refused.clone());
+        let warnings = Family::default();
+        registry.register("warnings", "Oddities in what was taken at the door", warnings.clone());
         let client_metrics = Counter::default();
         registry.register(
             "client_metrics",
@@ -208,6 +208,7 @@ impl Metrics {
             accepted,
             duplicates,
             refused,
+            warnings,
             client_metrics,
             outcomes,
             pending,
@@ -245,23 +246,28 @@ impl Metrics {
         for (code, count) in seen.refused {
             set(&self.refused.get_or_create(&CodeLabels { code: code.name() }), count);
         }
+        for (code, count) in seen.warned {
+            set(&self.warnings.get_or_create(&CodeLabels { code: code.name() }), count);
+        }
     }
 
     /// What the door has seen since the last look, for the statistics.
     fn count_door(&self, seen: &Snapshot) {
         let mut before = self.door_seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let door: Arc<str> = DOOR.into();
-        let add = |name: &str, now: u64, before: u64| {
-            if now > before {
-                self.statistics.add(&door, name, now - before);
+        let add = |subject: &Arc<str>, now: &IntakeSnapshot, old: Option<&IntakeSnapshot>| {
+            let old: Vec<u64> = old.iter().flat_map(|old| old.named()).map(|(_, n)| n).collect();
+            for (at, (name, count)) in now.named().enumerate() {
+                let more = count.saturating_sub(old.get(at).copied().unwrap_or(0));
+                if more > 0 {
+                    self.statistics.add(subject, &name, more);
+                }
             }
         };
-        let old = |of: fn(&Snapshot) -> u64| before.as_ref().map_or(0, of);
-        add("accepted", seen.accepted, old(|s| s.accepted));
-        add("duplicate", seen.duplicate, old(|s| s.duplicate));
-        for (at, (code, count)) in seen.refused.iter().enumerate() {
-            let old = before.as_ref().and_then(|s| s.refused.get(at)).map_or(0, |(_, n)| *n);
-            add(&format!("refused/{}", code.name()), *count, old);
+        let old = before.as_ref().map(Snapshot::intake);
+        add(&Subject::Door.name(), &seen.intake(), old.as_ref());
+        for (source, now) in &seen.sources {
+            let old = before.as_ref().and_then(|before| before.sources.get(source));
+            add(&Subject::Source(source).name(), now, old);
         }
         // Two may look at one time, with their snapshots taken in another order.
         if before.as_ref().is_none_or(|before| before.requests <= seen.requests) {
@@ -269,11 +275,21 @@ impl Metrics {
         }
     }
 
-    /// Deliveries reached an outcome, for the reason `code`.
-    pub fn settled(&self, integration: &Arc<str>, outcome: Outcome, code: &str, count: u64) {
-        match code {
-            "" => self.statistics.add(integration, outcome.word(), count),
-            code => self.statistics.add(integration, &format!("{}/{code}", outcome.word()), count),
+    /// Deliveries of an action reached an outcome, for the reason `code`.
+    pub fn settled(
+        &self,
+        integration: &Arc<str>,
+        action: &str,
+        outcome: Outcome,
+        code: &str,
+        count: u64,
+    ) {
+        let name = match code {
+            "" => outcome.word().to_owned(),
+            code => format!("{}/{code}", outcome.word()),
+        };
+        for subject in [Subject::Integration(integration), Subject::Action(integration, action)] {
+            self.statistics.add(&subject.name(), &name, count);
         }
         let labels = OutcomeLabels { integration: integration.clone(), outcome: outcome.word() };
         self.outcomes.get_or_create(&labels).inc_by(count);
@@ -283,9 +299,17 @@ impl Metrics {
         }
     }
 
-    /// Deliveries took so long from door to answer.
-    pub fn took(&self, integration: &Arc<str>, latencies: &Latencies) {
-        self.statistics.took(integration, latencies);
+    /// Deliveries of an action took so long from door to answer.
+    pub fn took(&self, integration: &Arc<str>, action: &str, latencies: &Latencies) {
+        for subject in [Subject::Integration(integration), Subject::Action(integration, action)] {
+            self.statistics.took(&subject.name(), latencies);
+        }
+    }
+
+    /// So much of a destination's limit is used, the one at `at` in the order of its endpoints.
+    pub fn used(&self, integration: &Arc<str>, at: usize, used: u32) {
+        let subject = Subject::Integration(integration).name();
+        self.statistics.peak(&subject, &format!("used/{at}"), u64::from(used));
     }
 
     /// Sums over all integrations.
@@ -307,7 +331,7 @@ impl Metrics {
     /// How far behind an integration is.
     pub fn pending(&self, integration: &Arc<str>, events: u64, oldest_seconds: f64) {
         let labels = IntegrationLabels { integration: integration.clone() };
-        self.statistics.peak(integration, "pending", events);
+        self.statistics.peak(&Subject::Integration(integration).name(), "pending", events);
         self.pending.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
         self.oldest_pending.get_or_create(&labels).set(oldest_seconds);
     }

@@ -6,6 +6,6 @@ pub(crate) mod spans;
 pub mod statistics;
 mod tail;
 
-pub use metrics::{DOOR, Metrics};
-pub use statistics::{Latencies, Statistics};
+pub use metrics::Metrics;
+pub use statistics::{Latencies, Statistics, Subject};
 pub use tail::Tail;

@@ -7,6 +7,44 @@ use heapline_store::{Count, Gather, Millis, Span};
 
 use crate::server::now;
 
+/// What counts are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'n> {
+    /// The door.
+    Door,
+    /// A source, by id.
+    Source(&'n str),
+    /// An integration, by id.
+    Integration(&'n str),
+    /// An action, by the ids of its integration and its own.
+    Action(&'n str, &'n str),
+}
+
+impl<'n> Subject<'n> {
+    /// Its name in the store. Ids of sources and integrations have no slash.
+    pub fn name(self) -> Arc<str> {
+        match self {
+            Subject::Door => "".into(),
+            Subject::Source(source) => format!("source/{source}").into(),
+            Subject::Integration(integration) => integration.into(),
+            Subject::Action(integration, action) => format!("action/{integration}/{action}").into(),
+        }
+    }
+
+    /// The one with this name; `None` if it is one of a later version.
+    pub fn of(name: &'n str) -> Option<Subject<'n>> {
+        match name.split_once('/') {
+            None if name.is_empty() => Some(Subject::Door),
+            None => Some(Subject::Integration(name)),
+            Some(("source", source)) => Some(Subject::Source(source)),
+            Some(("action", rest)) => {
+                rest.split_once('/').map(|(of, action)| Subject::Action(of, action))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 /// Upper bounds of the times that are told apart, in milliseconds; beyond the last is the rest.
 pub const BOUNDS: [Millis; 18] = [
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000,
@@ -92,6 +130,20 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subject_is_known_by_its_name() {
+        let all = [
+            Subject::Door,
+            Subject::Source("heap"),
+            Subject::Integration("heap"),
+            Subject::Action("heap", "a/b c"),
+        ];
+        for subject in all {
+            assert_eq!(Subject::of(&subject.name()), Some(subject));
+        }
+        assert_eq!(Subject::of("later/x"), None);
+    }
 
     #[test]
     fn a_percentile_is_the_bound_that_so_many_keep_to() {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use heapline_store::{
-    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Memory, Millis, NewEvent, Note, Page,
-    PageReport, PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq,
-    Settings, Settlement, Span, Store, StoredEvent,
+    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Memory, Millis, NewEvent, Note,
+    Outcome, Page, PageReport, PageSummary, Query, Reader, Reason, Rejected, RequestRecord,
+    Retained, Revision, Seq, Settings, Settlement, Span, Store, StoredEvent,
 };
 
 pub(crate) struct Handled {
@@ -116,6 +116,9 @@ impl Store for Handled {
     }
     fn linked(&self, integration: &str, anonymous_id: &str) -> Result<Option<String>, Error> {
         self.inner.linked(integration, anonymous_id)
+    }
+    fn reasons(&self, only: Option<&str>, outcomes: &[Outcome]) -> Result<Vec<Reason>, Error> {
+        self.inner.reasons(only, outcomes)
     }
     fn find(&self, query: &Query) -> Result<Page, Error> {
         self.inner.find(query)

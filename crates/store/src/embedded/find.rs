@@ -6,14 +6,13 @@
 //!
 //! A search has a budget; where that is spent it answers with what it has and where to go on.
 
-use std::collections::BTreeMap;
-
 use super::Embedded;
 use super::journal::{IdKind, Segment, Sources};
-use crate::{Error, Found, Page, Query, Seq, Settlement, Store, StoredEvent};
+use super::ledger::Fate;
+use crate::{Error, Found, Page, Query, Seq, Store, StoredEvent};
 
 /// Places that are looked up in the ledger at one time.
-const WINDOW: u64 = 8_192;
+const WINDOW: u64 = 65_536;
 /// What it costs to read one event at a place of its own, in events read in order.
 const SEEK: usize = 20;
 
@@ -80,24 +79,23 @@ impl Search<'_> {
         let first = extent.first.max(query.from.unwrap_or(0));
         while to > first {
             let from = to.saturating_sub(WINDOW).max(first);
-            let (integration, outcome) = (query.integration.as_deref(), query.outcome);
-            let found = self.store.ledger.search(integration, outcome, (from, to))?;
-            if self.is_over(1 + found.len() / 4, to) {
+            let limit = query.limit - self.found.len();
+            let places = self.store.ledger.places(Fate::of(query), (from, to), limit)?;
+            if self.is_over(1 + places.looked, to) {
                 return Ok(self.more(to));
             }
-            let mut fates: BTreeMap<Seq, Vec<Settlement>> = BTreeMap::new();
-            for settlement in found {
-                fates.entry(settlement.seq).or_default().push(settlement);
-            }
-            for (seq, _) in fates.into_iter().rev().filter(|(_, fates)| query.takes_fate(fates)) {
+            for seq in &places.found {
                 if self.is_over(SEEK, seq + 1) {
                     return Ok(self.more(seq + 1));
                 }
-                if let Some(event) = self.store.journal.event(seq)? {
+                if let Some(event) = self.store.journal.event(*seq)? {
                     self.take(event)?;
                 }
             }
-            to = from;
+            to = match places.found.last() {
+                Some(last) if places.found.len() == limit => *last,
+                Some(_) | None => from,
+            };
         }
         Ok(self.whole())
     }
@@ -152,7 +150,7 @@ impl Search<'_> {
     fn take(&mut self, event: StoredEvent) -> Result<(), Error> {
         if self.query.takes(&event) {
             let seq = event.seq;
-            let mut settlements = self.store.ledger.search(None, None, (seq, seq + 1))?;
+            let mut settlements = self.store.ledger.fates(seq)?;
             settlements.sort_by(|one, two| one.integration.cmp(&two.integration));
             if self.query.takes_fate(&settlements) {
                 self.found.push(Found { event, settlements });

@@ -21,9 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
-    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Note, Page,
-    PageReport, PageSummary, Query, Reader, Rejected, RequestRecord, Retained, Revision, Seq,
-    Settings, Settlement, Span, Store, StoredEvent,
+    AppendDone, Count, Error, Extent, HeldEvent, LedgerBatch, Millis, NewEvent, Note, Outcome,
+    Page, PageReport, PageSummary, Query, Reader, Reason, Rejected, RequestRecord, Retained,
+    Revision, Seq, Settings, Settlement, Span, Store, StoredEvent,
 };
 pub use inspect::{Damage, IndexState, Report, SegmentReport, inspect, mend};
 
@@ -173,6 +173,14 @@ impl Store for Embedded {
 
     fn find(&self, query: &Query) -> Result<Page, Error> {
         find::find(self, query)
+    }
+
+    fn reasons(
+        &self,
+        integration: Option<&str>,
+        outcomes: &[Outcome],
+    ) -> Result<Vec<Reason>, Error> {
+        self.ledger.reasons(integration, outcomes)
     }
 
     fn reject(&self, rejected: Vec<Rejected>) {

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use super::input::Expected;
 use super::{Input, Params, ProblemBody, run};
 use crate::control::{
-    ActionPreview, Actor, Changed, Control, IntegrationChange, IntegrationView, NewIntegration,
-    PreviewRequest, Problem, Tested,
+    ActionPreview, Actor, Changed, Control, IntegrationChange, IntegrationView, LimitView,
+    NewIntegration, PreviewRequest, Problem, Tested,
 };
 
 /// What to test with.
@@ -38,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(list_integrations, create_integration))
         .routes(routes!(get_integration, update_integration, delete_integration))
         .routes(routes!(test_integration))
+        .routes(routes!(get_limits))
         .routes(routes!(skip))
         .routes(routes!(preview))
 }
@@ -103,6 +104,15 @@ async fn test_integration(
     Input(input): Input<TestInput>,
 ) -> Result<Json<Tested>, Problem> {
     control.test_integration(&who, &id, input.event).await.map(Json)
+}
+
+/// The rates that the destination allows, and how much of them is used.
+#[utoipa::path(get, path = "/integrations/{id}/limits", tag = "integrations", params(("id" = String, Path, description = "Id of the integration")), responses((status = 200, body = [LimitView]), (status = "default", body = ProblemBody)))]
+async fn get_limits(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<LimitView>>, Problem> {
+    run(control, move |control| control.limits(&id)).await
 }
 
 /// Let a disabled integration go on at the end of the journal.

@@ -32,10 +32,11 @@ const OUTCOMES: [Outcome; 7] = [
 
 /// The bit of an outcome in the column `outcomes`.
 pub(super) fn bit(outcome: Outcome) -> i64 {
-    1 << code(outcome)
+    1 << number(outcome)
 }
 
-fn code(outcome: Outcome) -> u8 {
+/// The number of an outcome.
+pub(super) fn number(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Pending => 0,
         Outcome::Held => 1,
@@ -63,7 +64,7 @@ pub(super) fn encode<E>(
         unsigned(out, word(action)?);
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         out.push(
-            code(*outcome)
+            number(*outcome)
                 | flag(!sentence.is_empty(), SENTENCE)
                 | flag(!requests.is_empty(), REQUESTS)
                 | flag(digest != &[0; 16], DIGEST)

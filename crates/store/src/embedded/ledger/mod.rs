@@ -14,6 +14,8 @@
 mod codec;
 mod desk;
 mod part;
+mod places;
+mod reasons;
 mod rejects;
 mod reports;
 mod ring;
@@ -27,9 +29,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    Error, HeldEvent, LedgerBatch, Millis, Outcome, Rejected, RequestRecord, Retained, Revision,
-    Seq, Settings, Settlement,
+    Delivery, Error, HeldEvent, LedgerBatch, Millis, Outcome, Reason, Rejected, RequestRecord,
+    Retained, Revision, Seq, Settings, Settlement,
 };
+pub(crate) use places::{Fate, Places};
 pub(crate) use sql::check;
 
 use desk::Desk;
@@ -150,21 +153,88 @@ impl Ledger {
         Ok(all)
     }
 
-    /// What is known of the events from `from` to below `to` at `integration` or at all, in no
-    /// order; perhaps only of those that have `outcome` somewhere.
-    pub(crate) fn search(
+    /// What is known of the event at `seq`, at any integration.
+    pub(crate) fn fates(&self, seq: Seq) -> Result<Vec<Settlement>, Error> {
+        let base = self.base(seq);
+        if !lock(&self.bases).contains(&base) {
+            return Ok(Vec::new());
+        }
+        lock(&self.reading).part(&self.dir, base)?.fates(seq)
+    }
+
+    /// The highest places between `from` and below `to` of events with this fate, newest first, at
+    /// most `limit`. A few may not have it.
+    pub(crate) fn places(
         &self,
-        integration: Option<&str>,
-        outcome: Option<Outcome>,
+        fate: Fate<'_>,
         (from, to): (Seq, Seq),
-    ) -> Result<Vec<Settlement>, Error> {
-        let mut all = Vec::new();
-        for base in self.between(from, to) {
+        limit: usize,
+    ) -> Result<Places, Error> {
+        let mut all = Places::default();
+        for base in self.between(from, to).into_iter().rev() {
             let range = (from.max(base), to.min(base.saturating_add(self.span)));
-            let mut reading = lock(&self.reading);
-            all.extend(reading.part(&self.dir, base)?.search(integration, outcome, range)?);
+            let left = limit - all.found.len();
+            if left == 0 {
+                break;
+            }
+            let places = lock(&self.reading).part(&self.dir, base)?.places(fate, range, left)?;
+            all.found.extend(places.found);
+            all.looked += places.looked;
         }
         Ok(all)
+    }
+
+    /// Deliveries with one of `outcomes`, counted by reason.
+    pub(crate) fn reasons(
+        &self,
+        integration: Option<&str>,
+        outcomes: &[Outcome],
+    ) -> Result<Vec<Reason>, Error> {
+        let bases: Vec<Seq> = lock(&self.bases).iter().copied().collect();
+        let mut all: BTreeMap<_, Reason> = BTreeMap::new();
+        for base in bases {
+            let part = lock(&self.reading).part(&self.dir, base)?.reasons(integration, outcomes)?;
+            for reason in part {
+                let Reason { integration, action, outcome, code, .. } = reason.clone();
+                all.entry((integration, action, outcome, code))
+                    .and_modify(|known| {
+                        known.count += reason.count;
+                        known.first = known.first.min(reason.first);
+                        known.last = known.last.max(reason.last);
+                        known.latest = known.latest.max(reason.latest);
+                    })
+                    .or_insert(reason);
+            }
+        }
+        let mut all: Vec<Reason> = all.into_values().collect();
+        for reason in &mut all {
+            self.find_latest(reason)?;
+        }
+        Ok(all)
+    }
+
+    /// Sets place and sentence of the latest delivery; the one that was may have another fate now.
+    fn find_latest(&self, reason: &mut Reason) -> Result<(), Error> {
+        let Reason { integration, action, outcome, code, latest, .. } = &*reason;
+        let fate =
+            Fate { integration: Some(integration), outcome: Some(*outcome), code: Some(code) };
+        let is_one = |d: &Delivery| d.action == *action && d.outcome == *outcome && d.code == *code;
+        let mut to = latest + 1;
+        loop {
+            let places = self.places(fate, (1, to), 64)?.found;
+            for seq in &places {
+                let fates = self.settlements(integration, *seq, seq + 1)?;
+                let deliveries = fates.values().flat_map(|settlement| &settlement.deliveries);
+                if let Some(delivery) = deliveries.clone().find(|delivery| is_one(delivery)) {
+                    (reason.latest, reason.sentence) = (*seq, delivery.sentence.clone());
+                    return Ok(());
+                }
+            }
+            match places.last() {
+                Some(last) => to = *last,
+                None => return Ok(()),
+            }
+        }
     }
 
     pub(crate) fn requests(&self, ids: &[u64]) -> Result<Vec<RequestRecord>, Error> {

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{self, bit};
+use super::reasons::{self, Changes};
 use super::sql::{self, failed};
-use crate::{Error, Outcome, RequestRecord, Seq, Settlement};
+use crate::{Error, RequestRecord, Seq, Settlement};
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `settlement.place` is the word of the integration, times 2^32, plus the place of the event
 /// counted from the file's first. `outcomes` has a bit for each outcome of its deliveries. `body` is
-/// laid out in `codec`. The outcomes that are rare or asked for by themselves have an index each.
+/// laid out in `codec`. Deliveries are also counted, see [`reasons`].
 const SCHEMA: &str = "
     CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
     CREATE TABLE integration (id INTEGER PRIMARY KEY REFERENCES word);
@@ -23,11 +24,7 @@ const SCHEMA: &str = "
         outcomes INTEGER NOT NULL,
         body BLOB NOT NULL
     );
-    CREATE INDEX pending ON settlement (place) WHERE outcomes & 1;
-    CREATE INDEX held ON settlement (place) WHERE outcomes & 2;
-    CREATE INDEX refused ON settlement (place) WHERE outcomes & 16;
-    CREATE INDEX failed ON settlement (place) WHERE outcomes & 32;
-    CREATE INDEX expired ON settlement (place) WHERE outcomes & 64;
+    CREATE INDEX settlement_outcomes ON settlement (outcomes, place);
     CREATE TABLE request (
         id INTEGER PRIMARY KEY,
         integration INTEGER NOT NULL REFERENCES word,
@@ -39,14 +36,23 @@ const SCHEMA: &str = "
         excerpt TEXT NOT NULL
     );";
 
+/// Version 1 had an index for each rare outcome, and no counts.
+const FROM_1: &str = "
+    DROP INDEX pending;
+    DROP INDEX held;
+    DROP INDEX refused;
+    DROP INDEX failed;
+    DROP INDEX expired;
+    CREATE INDEX settlement_outcomes ON settlement (outcomes, place);";
+
 /// See the [module](self).
 pub(super) struct Part {
-    path: PathBuf,
-    connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
     /// Place of the first event whose fate it has.
-    base: Seq,
+    pub(super) base: Seq,
     words: HashMap<Arc<str>, i64>,
-    texts: HashMap<i64, Arc<str>>,
+    pub(super) texts: HashMap<i64, Arc<str>>,
     /// Words of integrations that are surely in the table `integration`.
     taking_part: HashSet<i64>,
 }
@@ -54,11 +60,35 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn open(dir: &Path, base: Seq) -> Result<Part, Error> {
         let path = path(dir, base);
-        let connection = sql::open(&path, VERSION, SCHEMA)?;
+        let schema = [SCHEMA, reasons::SCHEMA].concat();
+        let (connection, version) = sql::open_since(&path, 1, VERSION, &schema)?;
         let (words, texts, taking_part) = Default::default();
         let mut part = Part { path, connection, base, words, texts, taking_part };
         part.learn()?;
+        if version == 1 {
+            part.at_once(Part::upgrade)?;
+        }
         Ok(part)
+    }
+
+    fn upgrade(&mut self) -> Result<(), Error> {
+        // Another connection may have done it meanwhile.
+        if sql::version_of(&self.connection).map_err(failed(&self.path))? == VERSION {
+            return Ok(());
+        }
+        self.execute(FROM_1)?;
+        self.execute(reasons::SCHEMA)?;
+        let mut changes = Changes::default();
+        let range = "SELECT place, body FROM settlement WHERE place >= ?1 AND place < ?2";
+        for (id, name) in self.integrations(None)? {
+            for (place, body) in self.rows(range, (place(id, 0), place(id + 1, 0)))? {
+                let settlement = self.settlement(&name, place, &body)?;
+                self.count(place, id, &settlement.deliveries, &mut changes)?;
+            }
+        }
+        self.keep_counts(&changes)?;
+        let set = self.connection.pragma_update(None, "user_version", VERSION);
+        set.map_err(failed(&self.path))
     }
 
     /// Writes all, or nothing.
@@ -67,8 +97,13 @@ impl Part {
         settlements: &[&Settlement],
         requests: &[RequestRecord],
     ) -> Result<(), Error> {
+        self.at_once(|part| part.put(settlements, requests))
+    }
+
+    /// All that `work` writes, or nothing of it.
+    fn at_once(&mut self, work: impl FnOnce(&mut Part) -> Result<(), Error>) -> Result<(), Error> {
         self.execute("BEGIN IMMEDIATE")?;
-        let written = self.put(settlements, requests).and_then(|()| self.execute("COMMIT"));
+        let written = work(self).and_then(|()| self.execute("COMMIT"));
         if written.is_err() {
             // The error to report is the first one; SQLite may have rolled back by itself.
             self.execute("ROLLBACK").ok();
@@ -86,8 +121,10 @@ impl Part {
         requests: &[RequestRecord],
     ) -> Result<(), Error> {
         let mut body = Vec::new();
-        for Settlement { seq, integration, revision, deliveries } in settlements {
-            let integration = self.word(integration)?;
+        let mut changes = Changes::default();
+        for settlement in settlements {
+            let Settlement { seq, integration: name, revision, deliveries } = settlement;
+            let integration = self.word(name)?;
             if self.taking_part.insert(integration) {
                 self.run("INSERT OR IGNORE INTO integration VALUES (?1)", params![integration])?;
             }
@@ -97,12 +134,19 @@ impl Part {
             })?;
             let outcomes = deliveries.iter().fold(0, |bits, d| bits | bit(d.outcome));
             let place = place(integration, seq.saturating_sub(self.base));
-            self.run(
-                "INSERT INTO settlement VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET outcomes = excluded.outcomes, body = excluded.body",
-                params![place, outcomes, body],
-            )?;
+            let insert = "INSERT OR IGNORE INTO settlement VALUES (?1, ?2, ?3)";
+            if self.run(insert, params![place, outcomes, body])? == 0 {
+                let range = "SELECT place, body FROM settlement WHERE place >= ?1 AND place < ?2";
+                for (place, body) in self.rows(range, (place, place + 1))? {
+                    let earlier = self.settlement(name, place, &body)?;
+                    self.uncount(integration, &earlier.deliveries, &mut changes)?;
+                }
+                let update = "UPDATE settlement SET outcomes = ?2, body = ?3 WHERE place = ?1";
+                self.run(update, params![place, outcomes, body])?;
+            }
+            self.count(place, integration, deliveries, &mut changes)?;
         }
+        self.keep_counts(&changes)?;
         for request in requests {
             let RequestRecord { id, at, took_ms, status, items, excerpt, .. } = request;
             let integration = self.word(&request.integration)?;
@@ -139,26 +183,13 @@ impl Part {
         Ok(found)
     }
 
-    /// What is known of the events from `from` to below `to` at `integration`, or at all.
-    /// If `outcome` is one with an index, only those that have it.
-    pub(super) fn search(
-        &mut self,
-        integration: Option<&str>,
-        outcome: Option<Outcome>,
-        (from, to): (Seq, Seq),
-    ) -> Result<Vec<Settlement>, Error> {
-        let range = "SELECT place, body FROM settlement WHERE place >= ?1 AND place < ?2";
-        let sql = match outcome {
-            None | Some(Outcome::Delivered | Outcome::Filtered) => range.to_owned(),
-            Some(outcome) => format!("{range} AND outcomes & {}", bit(outcome)),
-        };
+    /// What is known of the event at `seq`, at any integration.
+    pub(super) fn fates(&mut self, seq: Seq) -> Result<Vec<Settlement>, Error> {
         let mut found = Vec::new();
-        for (id, name) in self.integrations(integration)? {
-            let range = (
-                place(id, from.saturating_sub(self.base)),
-                place(id, to.saturating_sub(self.base)),
-            );
-            for (place, body) in self.rows(&sql, range)? {
+        for (id, name) in self.integrations(None)? {
+            let place = place(id, seq.saturating_sub(self.base));
+            let range = "SELECT place, body FROM settlement WHERE place >= ?1 AND place < ?2";
+            for (place, body) in self.rows(range, (place, place + 1))? {
                 found.push(self.settlement(&name, place, &body)?);
             }
         }
@@ -177,8 +208,7 @@ impl Part {
                     |row| row.get(0),
                 )
                 .map_err(failed(&self.path))?;
-            let of_event = |place| self.base + (place as u64 & u64::from(u32::MAX));
-            highest = highest.max(last.map_or(0, |place| of_event(place) + 1));
+            highest = highest.max(last.map_or(0, |place| self.seq(place) + 1));
         }
         Ok(highest)
     }
@@ -216,7 +246,7 @@ impl Part {
         place: i64,
         body: &[u8],
     ) -> Result<Settlement, Error> {
-        let seq = self.base + (place as u64 & u64::from(u32::MAX));
+        let seq = self.seq(place);
         let read =
             |part: &Part| codec::decode(body, |word| part.texts.get(&(word as i64)).cloned());
         let mut decoded = read(self);
@@ -233,6 +263,11 @@ impl Part {
         Ok(Settlement { seq, integration: name.clone(), revision, deliveries })
     }
 
+    /// Place of the event of a settlement at `place`.
+    pub(super) fn seq(&self, place: i64) -> Seq {
+        self.base + offset(place) as u64
+    }
+
     fn rows(&self, sql: &str, range: (i64, i64)) -> Result<Vec<(i64, Vec<u8>)>, Error> {
         self.connection
             .prepare_cached(sql)
@@ -243,7 +278,7 @@ impl Part {
     }
 
     /// Word and name of the integration, or of all, that occur in this file.
-    fn integrations(&self, only: Option<&str>) -> Result<Vec<(i64, Arc<str>)>, Error> {
+    pub(super) fn integrations(&self, only: Option<&str>) -> Result<Vec<(i64, Arc<str>)>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT id, text FROM integration JOIN word USING (id)
@@ -255,7 +290,7 @@ impl Part {
             .map_err(failed(&self.path))
     }
 
-    fn word(&mut self, text: &Arc<str>) -> Result<i64, Error> {
+    pub(super) fn word(&mut self, text: &Arc<str>) -> Result<i64, Error> {
         if let Some(word) = self.words.get(text) {
             return Ok(*word);
         }
@@ -269,7 +304,7 @@ impl Part {
         Ok(word)
     }
 
-    fn text(&mut self, word: i64) -> Result<Arc<str>, Error> {
+    pub(super) fn text(&mut self, word: i64) -> Result<Arc<str>, Error> {
         if !self.texts.contains_key(&word) {
             self.learn()?;
         }
@@ -280,7 +315,7 @@ impl Part {
         })
     }
 
-    fn learn(&mut self) -> Result<(), Error> {
+    pub(super) fn learn(&mut self) -> Result<(), Error> {
         let words: Vec<(i64, Arc<str>)> = self
             .connection
             .prepare_cached("SELECT id, text FROM word")
@@ -295,7 +330,7 @@ impl Part {
         Ok(())
     }
 
-    fn run(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<usize, Error> {
+    pub(super) fn run(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<usize, Error> {
         self.connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(params))
@@ -307,8 +342,14 @@ impl Part {
     }
 }
 
-fn place(integration: i64, offset: u64) -> i64 {
+/// Where the settlement of an event lies that is so far behind the file's first.
+pub(super) fn place(integration: i64, offset: u64) -> i64 {
     (integration << 32) + i64::try_from(offset.min(1 << 32)).unwrap_or(1 << 32)
+}
+
+/// How far behind the file's first event that of a settlement is.
+pub(super) fn offset(place: i64) -> i64 {
+    place & i64::from(u32::MAX)
 }
 
 /// Where the file lies whose first event has place `base`.
@@ -318,8 +359,9 @@ pub(super) fn path(dir: &Path, base: Seq) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::places::Fate;
     use super::*;
-    use crate::Delivery;
+    use crate::{Delivery, Outcome};
 
     #[test]
     fn a_full_disk_writes_nothing_and_goes_on_when_there_is_space() {
@@ -355,5 +397,43 @@ mod tests {
         let mut other = Part::open(dir.path(), 1).unwrap();
         let found = other.settlements("heap", 0, 9_999).unwrap();
         assert!(found.iter().eq(many));
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = path(dir.path(), 1);
+        let old = sql::open(
+            &path,
+            1,
+            "CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+             CREATE TABLE integration (id INTEGER PRIMARY KEY REFERENCES word);
+             CREATE TABLE settlement (
+                 place INTEGER PRIMARY KEY, outcomes INTEGER NOT NULL, body BLOB NOT NULL
+             );
+             CREATE INDEX pending ON settlement (place) WHERE outcomes & 1;
+             CREATE INDEX held ON settlement (place) WHERE outcomes & 2;
+             CREATE INDEX refused ON settlement (place) WHERE outcomes & 16;
+             CREATE INDEX failed ON settlement (place) WHERE outcomes & 32;
+             CREATE INDEX expired ON settlement (place) WHERE outcomes & 64;
+             INSERT INTO word VALUES (1, 'heap'), (2, 'track'), (3, 'http_400');
+             INSERT INTO integration VALUES (1);",
+        )
+        .unwrap();
+        // Revision 1, one delivery of word 2: failed, for word 3, no step done, at 5.
+        let body = vec![1_u8, 1, 2, 5, 3, 0, 10];
+        for seq in [4_u64, 9] {
+            let insert = "INSERT INTO settlement VALUES (?1, 32, ?2)";
+            old.execute(insert, params![place(1, seq - 1), body]).unwrap();
+        }
+        drop(old);
+        for _ in 0..2 {
+            let mut part = Part::open(dir.path(), 1).unwrap();
+            let [reason] = part.reasons(None, &[Outcome::Failed]).unwrap().try_into().unwrap();
+            assert_eq!((reason.count, reason.first, reason.latest), (2, 5, 9));
+            assert_eq!((&*reason.action, &*reason.code), ("track", "http_400"));
+            let failed = Fate { integration: None, outcome: Some(Outcome::Failed), code: None };
+            assert_eq!(part.places(failed, (1, 99), 9).unwrap().found, [9, 4]);
+        }
     }
 }

@@ -24,6 +24,16 @@ pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> Error + '_ {
 
 /// Opens a file, and makes it by `schema` if it is new. `version` is that of the schema.
 pub(super) fn open(path: &Path, version: i64, schema: &str) -> Result<Connection, Error> {
+    open_since(path, version, version, schema).map(|(connection, _)| connection)
+}
+
+/// The same of a file that may also be of an earlier version, from `oldest` on: says which.
+pub(super) fn open_since(
+    path: &Path,
+    oldest: i64,
+    version: i64,
+    schema: &str,
+) -> Result<(Connection, i64), Error> {
     let open = || -> Result<(Connection, i64), rusqlite::Error> {
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
@@ -36,7 +46,7 @@ pub(super) fn open(path: &Path, version: i64, schema: &str) -> Result<Connection
              PRAGMA cache_size = -8192;",
         )?;
         connection.set_prepared_statement_cache_capacity(32);
-        let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let found = version_of(&connection)?;
         if found != 0 {
             return Ok((connection, found));
         }
@@ -47,14 +57,19 @@ pub(super) fn open(path: &Path, version: i64, schema: &str) -> Result<Connection
         Ok((connection, version))
     };
     let (connection, found) = open().map_err(failed(path))?;
-    if found != version {
+    if !(oldest..=version).contains(&found) {
         return Err(Error::Damaged {
             file: path.display().to_string(),
             offset: 0,
             what: format!("its format version is {found}; this program knows {version}"),
         });
     }
-    Ok(connection)
+    Ok((connection, found))
+}
+
+/// Version of a file's schema; 0 if it has none yet.
+pub(super) fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 /// What SQLite itself finds wrong with a file, in its words; `None` if nothing.
