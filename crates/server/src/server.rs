@@ -57,6 +57,7 @@ impl Server {
     ) -> Result<Server> {
         let address = listener.local_addr()?;
         let public = PublicAddress::read(&config.server.public_address, address)?;
+        let said = public.said();
         let web = Arc::new(Web::open(public, data)?);
         let front = Arc::new(Front::new(web.clone()));
         let (end, ending) = watch::channel(false);
@@ -98,7 +99,7 @@ impl Server {
             stopping: stopping.clone(),
         });
         control.resume_replays()?;
-        let console = Console::new(control.clone(), stopping.clone());
+        let console = Console::new(control.clone(), said, stopping.clone())?;
         let sign_in = console.sign_in_path()?;
         let console = console::router(Arc::new(console));
         front.open(ingest.clone(), admin::router(control.clone()).merge(console));

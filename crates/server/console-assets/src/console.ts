@@ -4,12 +4,14 @@
 import "htmx.org";
 import "htmx.org/dist/ext/hx-sse.js";
 import { copying } from "./copying";
-import { leaving } from "./leaving";
 import { editing } from "./editing";
+import { leaving } from "./leaving";
 import { moments } from "./moments";
+import { ordering } from "./ordering";
 
 document.documentElement.dataset["scripted"] = "yes";
 copying();
 leaving();
 editing();
 moments();
+ordering();

@@ -1,4 +1,4 @@
-// Forms that ask before their changes are lost: <form data-guard>.
+// Forms that ask before their changes are lost: <form data-guard>. And the way back.
 
 export function leaving(): void {
   const changed = new WeakSet<HTMLFormElement>();
@@ -9,6 +9,9 @@ export function leaving(): void {
   document.addEventListener("submit", (submit) => {
     const button = submit.submitter as HTMLButtonElement | null;
     if (button?.name !== "edit") changed.delete(submit.target as HTMLFormElement);
+  });
+  document.addEventListener("click", (click) => {
+    if ((click.target as Element).closest("[data-back]")) history.back();
   });
   addEventListener("beforeunload", (unload) => {
     const forms = document.querySelectorAll<HTMLFormElement>("form[data-guard]");

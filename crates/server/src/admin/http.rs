@@ -43,7 +43,6 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(|| async { Problem::Missing("nothing lives at this address".into()) })
         .with_state(control)
 }
 

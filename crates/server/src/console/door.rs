@@ -10,12 +10,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::Console;
-use super::fields::{Fields, cookie};
+use super::fields::{Fields, cookie, set_cookie};
 use super::oops::Oops;
 use super::session::Entry;
 use super::shell::{self, Shell, Visit, go, local};
-use crate::control::{Actor, Role};
-use crate::workspace::Secret;
+use crate::control::{Actor, Role, token_hash};
 
 const COOKIE: &str = "heapline_session";
 
@@ -24,7 +23,18 @@ const COOKIE: &str = "heapline_session";
 struct SignIn {
     shell: Shell,
     next: String,
-    fault: Option<&'static str>,
+    fault: Option<Fault>,
+    /// Where to sign in, if a session begun here would be lost: its cookie wants encryption.
+    elsewhere: Option<String>,
+}
+
+/// Why somebody wasn't let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The link was used, or is of an earlier start.
+    Link,
+    /// There is no such token.
+    Token,
 }
 
 #[derive(Default, Deserialize)]
@@ -34,8 +44,8 @@ pub(super) struct Asked {
     next: Option<String>,
 }
 
-/// Lets in who comes with a session; sends everybody else to the sign-in.
-pub(super) async fn guard(
+/// Finds out who comes, by the session.
+pub(super) async fn recognize(
     State(console): State<Arc<Console>>,
     mut request: Request,
     next: Next,
@@ -43,10 +53,17 @@ pub(super) async fn guard(
     let entry = cookie(request.headers(), COOKIE).and_then(|id| console.sessions.visit(id));
     let who = entry.and_then(|entry| match entry {
         Entry::Link => Some(Actor::new("console", Role::Admin)),
-        Entry::Token(token) => console.control.tokens.actor(token.reveal()),
+        Entry::Token(hash) => console.control.tokens.actor_by_hash(&hash),
     });
     if let Some(who) = who {
         request.extensions_mut().insert(who);
+    }
+    next.run(request).await
+}
+
+/// Lets in who was recognized; sends everybody else to the sign-in.
+pub(super) async fn guard(request: Request, next: Next) -> Response {
+    if request.extensions().get::<Actor>().is_some() {
         return next.run(request).await;
     }
     let wanted = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -93,11 +110,15 @@ pub(super) async fn page(
     let mut fault = None;
     if let Some(code) = &asked.code {
         if let Some(session) = console.sessions.redeem(code)? {
-            return Ok(entered(&session, &next));
+            return Ok(entered(&session, &visit, &next));
         }
-        fault = Some("This link was used before, or the server was started anew since.");
+        // Whoever comes back by the link while signed in just goes on.
+        if visit.is_known() {
+            return Ok(go(next));
+        }
+        fault = Some(Fault::Link);
     }
-    Ok(shell::page(&SignIn { shell: visit.bare("Sign in"), next, fault }))
+    Ok(shell::page(&sign_in_page(&visit, next, fault)))
 }
 
 pub(super) async fn sign_in(
@@ -108,33 +129,30 @@ pub(super) async fn sign_in(
     let next = local(fields.text("next")).to_owned();
     let token = fields.text("token");
     if console.control.tokens.actor(token).is_some() {
-        let session = console.sessions.open(Entry::Token(Secret::new(token)))?;
-        return Ok(entered(&session, &next));
+        let session = console.sessions.begin(Entry::Token(token_hash(token)))?;
+        return Ok(entered(&session, &visit, &next));
     }
-    let fault = Some("No such token. Copy it whole, without blanks.");
-    let page = shell::page(&SignIn { shell: visit.bare("Sign in"), next, fault });
+    let page = shell::page(&sign_in_page(&visit, next, Some(Fault::Token)));
     Ok((StatusCode::FORBIDDEN, page).into_response())
 }
 
-pub(super) async fn sign_out(State(console): State<Arc<Console>>, headers: HeaderMap) -> Response {
+fn sign_in_page(visit: &Visit, next: String, fault: Option<Fault>) -> SignIn {
+    SignIn { shell: visit.bare("Sign in"), next, fault, elsewhere: visit.elsewhere() }
+}
+
+pub(super) async fn sign_out(
+    State(console): State<Arc<Console>>,
+    visit: Visit,
+    headers: HeaderMap,
+) -> Response {
     if let Some(id) = cookie(&headers, COOKIE) {
         console.sessions.close(id);
     }
-    let mut response = go("/sign-in");
-    let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
-    if let Ok(value) = HeaderValue::from_str(&gone) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
-    }
-    response
+    set_cookie(go("/sign-in"), &visit.cookie(COOKIE, "", Some(0)))
 }
 
-fn entered(session: &str, next: &str) -> Response {
-    let mut response = go(next);
-    let cookie = format!("{COOKIE}={session}; Path=/; HttpOnly; SameSite=Lax");
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
-    }
-    response
+fn entered(session: &str, visit: &Visit, next: &str) -> Response {
+    set_cookie(go(next), &visit.cookie(COOKIE, session, None))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query as Params, State};
 use axum::response::Response;
+use heapline_action::datetime;
 use heapline_store::{Outcome, Seq};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use super::{Console, live as lively, work};
 use crate::admin::EventParams;
 use crate::admin::events::{DeliverySummary, List};
 use crate::control::Problem;
+use crate::server::now;
 
 /// What is asked for, as it stands in the address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ use crate::control::Problem;
 pub(super) struct Asked {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) user: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) anonymous: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) event: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -32,9 +36,21 @@ pub(super) struct Asked {
     pub(super) integration: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) outcome: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) code: String,
+    /// A word of [`WITHIN`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) within: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<Seq>,
 }
+
+/// How long ago an event may have been received: word, words for people, milliseconds.
+pub(super) const WITHIN: [(&str, &str, i64); 3] = [
+    ("hour", "the last hour", 3_600_000),
+    ("day", "the last day", 86_400_000),
+    ("week", "the last 7 days", 604_800_000),
+];
 
 #[derive(Template)]
 #[template(path = "events.html")]
@@ -113,15 +129,29 @@ impl Asked {
         serde_urlencoded::to_string(self).expect("texts and numbers can be written")
     }
 
+    /// True if a question is asked that the form shows only when it is opened.
+    pub(super) fn is_special(&self) -> bool {
+        let special = [&self.message, &self.anonymous, &self.code, &self.within];
+        special.iter().any(|text| !text.is_empty())
+    }
+
+    fn since(&self) -> Option<i64> {
+        let within = WITHIN.iter().find(|(word, ..)| *word == self.within);
+        within.map(|(_, _, ms)| now().saturating_sub(*ms))
+    }
+
     fn params(&self) -> EventParams {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         EventParams {
             user_id: given(&self.user),
+            anonymous_id: given(&self.anonymous),
             event: given(&self.event),
             message_id: given(&self.message),
             source: given(&self.source),
             integration: given(&self.integration),
             outcome: given(&self.outcome),
+            code: given(&self.code),
+            since: self.since().map(datetime::print),
             before: self.before,
             limit: Some(50),
             ..EventParams::default()

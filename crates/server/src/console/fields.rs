@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// The fields of a posted form, in the order of the page.
@@ -42,6 +42,14 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             (StatusCode::BAD_REQUEST, format!("the form can't be read: {e}")).into_response()
         })
     }
+}
+
+/// The answer with a cookie set.
+pub(super) fn set_cookie(mut response: Response, cookie: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
 }
 
 /// The value of a cookie.

@@ -17,6 +17,16 @@ pub(super) struct Input {
     pub(super) value: String,
     pub(super) placeholder: String,
     pub(super) fault: String,
+    /// True if it is written, rather than left to its default.
+    pub(super) written: bool,
+}
+
+/// Settings that are seen at once; a destination names the weightiest first. The others unfold.
+pub(super) const SHOWN: usize = 5;
+
+/// True if something is to be seen among the settings that unfold.
+pub(super) fn is_special(inputs: &[Input]) -> bool {
+    inputs.iter().skip(SHOWN).any(|input| input.written || !input.fault.is_empty())
 }
 
 /// What the visitor sees of a setting.
@@ -120,6 +130,7 @@ fn input(setting: &'static Setting, given: Option<&Value<'_>>) -> Input {
         value: shown.map(plain).unwrap_or_default(),
         placeholder: default.as_ref().map(plain).unwrap_or_default(),
         fault: String::new(),
+        written: given.is_some(),
     }
 }
 

@@ -13,16 +13,15 @@ use heapline_store::Outcome;
 use super::backlog::{Backlog, backlog};
 use super::chart::{Hour, hour};
 use super::directory::{Choice, choices};
-use super::events::{Asked, Rows, rows};
+use super::events::{Asked, Rows, WITHIN, rows};
 use super::fields::Fields;
 use super::form::{self, Control, Input};
+use super::numbers::grouped;
 use super::oops::{Oops, sentence};
 use super::shell::{Locked, Section, Shell, Visit, go, page as shown, text};
 use super::trace::pretty;
 use super::{Console, live as lively, work};
-use crate::control::{
-    ActionChange, ActionView, IntegrationChange, Json, Problem, Tested, TestedRequest,
-};
+use crate::control::{IntegrationChange, Json, Problem, Tested, TestedRequest};
 use crate::workspace::Integration;
 
 #[derive(Template)]
@@ -88,15 +87,6 @@ struct Test {
     good: bool,
     verdict: String,
     requests: Vec<(TestedRequest, String)>,
-}
-
-#[derive(Template)]
-#[template(path = "actions.html")]
-struct Actions {
-    shell: Shell,
-    top: Top,
-    revision: u64,
-    actions: Vec<(ActionView, &'static str, &'static str)>,
 }
 
 #[derive(Template)]
@@ -258,50 +248,6 @@ fn state(console: &Console, integration: &Integration) -> Result<Doing, Problem>
     })
 }
 
-pub(super) async fn actions(
-    State(console): State<Arc<Console>>,
-    visit: Visit,
-    Path(id): Path<String>,
-) -> Result<Response, Oops> {
-    let integration = find(&console, &id)?;
-    let shell = visit.shell(&console, Section::Integrations, integration.name.clone());
-    let top = Top::of(&integration, Tab::Actions);
-    let types = top.definition.action_types;
-    let actions = console.control.integration(&id)?.actions.into_iter().map(|action| {
-        let form = types.iter().find(|form| form.slug == action.action);
-        let (title, description) = form.map_or(("", ""), |form| (form.title, form.description));
-        (action, title, description)
-    });
-    let actions = actions.collect();
-    let revision = console.control.workspaces.current().revision;
-    Ok(shown(&Actions { shell, top, revision, actions }))
-}
-
-/// Switches an action on or off, copies or removes it.
-pub(super) async fn change_action(
-    State(console): State<Arc<Console>>,
-    visit: Visit,
-    Path((id, action)): Path<(String, String)>,
-    fields: Fields,
-) -> Result<Response, Oops> {
-    let back = format!("/integrations/{id}/actions?done=saved");
-    work(move || {
-        let (control, who, revision) = (&console.control, &visit.who, fields.revision());
-        match fields.text("do") {
-            "on" | "off" => {
-                let enabled = Some(fields.text("do") == "on");
-                let change = ActionChange { enabled, ..ActionChange::default() };
-                control.update_action(who, revision, &id, &action, change).map(drop)
-            }
-            "copy" => control.duplicate_action(who, revision, &id, &action).map(drop),
-            "delete" => control.delete_action(who, revision, &id, &action).map(drop),
-            other => Err(Problem::Bad(format!("nothing is called {other:?} here"))),
-        }
-    })
-    .await?;
-    Ok(go(back))
-}
-
 pub(super) async fn data_out(
     State(console): State<Arc<Console>>,
     visit: Visit,
@@ -394,23 +340,4 @@ pub(super) async fn skip(
     let back = format!("/integrations/{id}?done=saved");
     work(move || console.control.skip_ahead(&visit.who, &id)).await?;
     Ok(go(back))
-}
-
-/// A number with a comma after every three digits.
-fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let before = |at: usize| at > 0 && (digits.len() - at).is_multiple_of(3);
-    let each = digits.chars().enumerate();
-    each.flat_map(|(at, digit)| before(at).then_some(',').into_iter().chain([digit])).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_numbers_are_grouped() {
-        let all = [0, 999, 1_000, 15_000, 1_234_567].map(grouped);
-        assert_eq!(all, ["0", "999", "1,000", "15,000", "1,234,567"]);
-    }
 }

@@ -1,21 +1,20 @@
 //! Dead letters: what an integration could not deliver, by reason.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use heapline_store::Outcome;
+use heapline_store::{Outcome, Seq};
 
-use super::fields::Fields;
 use super::integration::{Tab, Top, find};
 use super::oops::Oops;
+use super::replay::{Under, Wanted, under_way};
 use super::shell::{Section, Shell, Visit, page as shown};
-use super::shell::{go, text};
-use super::{Console, live as lively, work};
+use super::{Console, work};
 use crate::admin::EventParams;
-use crate::control::{Problem, Replay, ReplayState, Selection};
+use crate::control::{DeadLetterParams, DeadLetters, Problem, ReplayState};
+use crate::workspace::Integration;
 
 #[derive(Template)]
 #[template(path = "dead-letters.html")]
@@ -23,34 +22,38 @@ struct Page {
     shell: Shell,
     top: Top,
     groups: Vec<Group>,
-    replays: Vec<Replay>,
-    /// True if only the latest were looked at.
-    more: bool,
+    /// What all groups of an outcome can be replayed by, where there is more than one.
+    lots: Vec<Lot>,
+    replays: Vec<Under>,
 }
 
-#[derive(Template)]
-#[template(path = "replays.html")]
-struct Part {
-    replays: Vec<Replay>,
-}
-
-/// Dead letters with one reason at one action.
+/// Dead letters of one action with one reason.
 struct Group {
-    outcome: &'static str,
-    code: String,
-    reason: String,
+    letters: DeadLetters,
     action_name: String,
     /// Where the action is edited, with the latest of them beside it; empty if it is gone.
     edit: String,
-    count: usize,
-    latest: Vec<(u64, String, String)>,
+    /// Where they are replayed.
+    replay: String,
+    /// Where they are listed.
+    list: String,
+    samples: Vec<Sample>,
 }
 
-/// Outcomes that a dead letter can have, or that an edited action could mend.
-const DEAD: [Outcome; 3] = [Outcome::Failed, Outcome::Expired, Outcome::Refused];
+struct Sample {
+    seq: Seq,
+    name: String,
+    at: String,
+}
 
-/// Events of each outcome that are looked at.
-const LOOKED_AT: usize = 500;
+struct Lot {
+    outcome: String,
+    count: u64,
+    replay: String,
+}
+
+/// Dead letters of a group that are shown at once.
+const SAMPLES: usize = 3;
 
 pub(super) async fn page(
     State(console): State<Arc<Console>>,
@@ -59,86 +62,75 @@ pub(super) async fn page(
 ) -> Result<Response, Oops> {
     let page = work(move || {
         let integration = find(&console, &id)?;
-        let mut groups: BTreeMap<(Outcome, String, String), Group> = BTreeMap::new();
-        let mut more = false;
-        for outcome in DEAD {
-            let params = EventParams {
-                integration: Some(id.clone()),
-                outcome: Some(outcome.word().to_owned()),
-                limit: Some(LOOKED_AT),
-                ..EventParams::default()
-            };
-            let list = console.control.events(&params)?;
-            more |= list.events.len() >= LOOKED_AT;
-            for event in list.events {
-                let ours = event.deliveries.into_iter();
-                for d in ours.filter(|d| d.integration == id && d.outcome == outcome.word()) {
-                    let key = (outcome, d.code.clone(), d.action.clone());
-                    let known = integration.actions.iter().find(|action| action.id == d.action);
-                    let seq = event.seq;
-                    let group = groups.entry(key).or_insert_with(|| Group {
-                        outcome: outcome.word(),
-                        edit: known.map_or_else(String::new, |action| {
-                            format!("/integrations/{id}/actions/{}?sample={seq}", action.id)
-                        }),
-                        action_name: known.map_or(&d.action, |action| &action.name).clone(),
-                        code: d.code,
-                        reason: d.reason,
-                        count: 0,
-                        latest: Vec::new(),
-                    });
-                    group.count += 1;
-                    if group.latest.len() < 3 {
-                        let (name, at) = (event.name.clone(), event.received_at.clone());
-                        group.latest.push((seq, name, at));
-                    }
-                }
-            }
-        }
-        let mut groups: Vec<Group> = groups.into_values().collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.count));
-        Ok::<_, Problem>(Page {
+        let params = DeadLetterParams { integration: Some(id.clone()) };
+        let letters = console.control.dead_letters(&params)?;
+        let groups = letters.into_iter().map(|letters| group(&console, &integration, letters));
+        let groups = groups.collect::<Result<Vec<Group>, Problem>>()?;
+        Ok(Page {
             shell: visit.shell(&console, Section::Integrations, integration.name.clone()),
             top: Top::of(&integration, Tab::DeadLetters),
-            replays: replays(&console, &id),
+            lots: lots(&id, &groups),
+            replays: under_way(&console, &id),
             groups,
-            more,
         })
     });
     Ok(shown(&page.await?))
 }
 
-/// Sends a lot, or one event, once more by the rules of now.
-pub(super) async fn replay(
-    State(console): State<Arc<Console>>,
-    visit: Visit,
-    Path(id): Path<String>,
-    fields: Fields,
-) -> Result<Response, Oops> {
-    let back = format!("/integrations/{id}/dead-letters?done=replayed");
-    work(move || {
-        let given = |name| Some(fields.text(name).to_owned()).filter(|text| !text.is_empty());
-        let selection = Selection {
-            integration: id,
-            outcome: given("outcome"),
-            code: given("code"),
-            message_id: given("message"),
-            ..Selection::default()
-        };
-        console.control.start_replay(&visit.who, selection)
+fn group(
+    console: &Console,
+    integration: &Integration,
+    letters: DeadLetters,
+) -> Result<Group, Problem> {
+    let id = &integration.id;
+    let wanted = Wanted {
+        outcome: letters.outcome.clone(),
+        code: letters.code.clone(),
+        ..Wanted::default()
+    };
+    let known = integration.actions.iter().find(|action| action.id == letters.action);
+    let params = EventParams {
+        integration: Some(id.to_string()),
+        outcome: Some(letters.outcome.clone()),
+        code: Some(letters.code.clone()),
+        limit: Some(10 * SAMPLES),
+        ..EventParams::default()
+    };
+    let events = console.control.events(&params)?.events.into_iter();
+    let ours = events.filter(|event| {
+        event.deliveries.iter().any(|d| {
+            d.integration == **id && d.action == letters.action && d.outcome == letters.outcome
+        })
+    });
+    let sample = |event: crate::admin::events::Summary| Sample {
+        seq: event.seq,
+        name: event.name,
+        at: event.received_at,
+    };
+    Ok(Group {
+        action_name: known.map_or(&letters.action, |action| &action.name).clone(),
+        edit: known.map_or_else(String::new, |action| {
+            let latest = letters.latest;
+            format!("/integrations/{id}/actions/{}?sample={latest}", action.id)
+        }),
+        replay: format!("/integrations/{id}/replay?{}", wanted.query()),
+        list: format!("/integrations/{id}/data-out?{}", wanted.query()),
+        samples: ours.take(SAMPLES).map(sample).collect(),
+        letters,
     })
-    .await?;
-    Ok(go(back))
 }
 
-pub(super) async fn live(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Response {
-    lively::stream(console.stopping.clone(), move || {
-        text(&Part { replays: replays(&console, &id) })
-    })
-}
-
-/// The latest replays of an integration.
-fn replays(console: &Console, id: &str) -> Vec<Replay> {
-    let all = console.control.replays().into_iter();
-    all.filter(|replay| replay.selection.integration == id).take(5).collect()
+fn lots(id: &str, groups: &[Group]) -> Vec<Lot> {
+    let lot = |outcome: &Outcome| {
+        let outcome = outcome.word().to_owned();
+        let ours: Vec<u64> = groups
+            .iter()
+            .filter(|group| group.letters.outcome == outcome)
+            .map(|group| group.letters.count)
+            .collect();
+        let wanted = Wanted { outcome: outcome.clone(), ..Wanted::default() };
+        let replay = format!("/integrations/{id}/replay?{}", wanted.query());
+        (ours.len() > 1).then(|| Lot { outcome, count: ours.iter().sum(), replay })
+    };
+    Outcome::ALL.iter().filter_map(lot).collect()
 }

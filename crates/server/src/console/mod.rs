@@ -2,6 +2,7 @@
 //!
 //! Pages are HTML first. Forms post and redirect; the script only makes them livelier.
 
+mod actions;
 mod assets;
 mod backlog;
 mod chart;
@@ -19,8 +20,10 @@ mod integration;
 mod letters;
 mod live;
 mod mapping;
+mod numbers;
 mod oops;
 mod preview;
+mod replay;
 mod session;
 mod settings;
 mod shell;
@@ -45,14 +48,21 @@ use session::Sessions;
 pub struct Console {
     control: Arc<Control>,
     sessions: Sessions,
+    /// The address by which clients reach the server, if somebody said it.
+    public: Option<String>,
     /// True once the server stops: live streams end.
     stopping: watch::Receiver<bool>,
 }
 
 impl Console {
-    /// The console over `control`.
-    pub fn new(control: Arc<Control>, stopping: watch::Receiver<bool>) -> Console {
-        Console { control, sessions: Sessions::default(), stopping }
+    /// The console over `control`, of a server that clients reach at `public`.
+    pub fn new(
+        control: Arc<Control>,
+        public: Option<String>,
+        stopping: watch::Receiver<bool>,
+    ) -> anyhow::Result<Console> {
+        let sessions = Sessions::open(control.store.clone())?;
+        Ok(Console { control, sessions, public, stopping })
     }
 
     /// A path that lets its first visitor in, once.
@@ -61,7 +71,7 @@ impl Console {
     }
 }
 
-/// The routes of the console.
+/// The routes of the console, which answers at all addresses that nobody else has.
 pub fn router(console: Arc<Console>) -> Router {
     let pages = Router::new()
         .route("/", get(home::page))
@@ -69,16 +79,20 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/events", get(events::page))
         .route("/live/events", get(events::live))
         .route("/events/{seq}", get(trace::page))
+        .route("/live/events/{seq}", get(trace::live))
         .merge(sources())
         .merge(integrations())
         .merge(settings())
         .route("/sign-out", post(door::sign_out))
-        .route_layer(from_fn_with_state(console.clone(), door::guard));
+        .route_layer(from_fn(door::guard));
     Router::new()
         .merge(pages)
         .route("/sign-in", get(door::page).post(door::sign_in))
         .route("/theme", post(shell::choose_theme))
+        .fallback(oops::nowhere)
         .layer(from_fn(door::same_origin))
+        .layer(from_fn_with_state(console.clone(), oops::dress))
+        .layer(from_fn_with_state(console.clone(), door::recognize))
         .route("/assets/{name}", get(assets::serve))
         .layer(from_fn(secure))
         .with_state(console)
@@ -104,14 +118,16 @@ fn integrations() -> Router<Arc<Console>> {
         .route("/integrations/{id}", get(integration::overview))
         .route("/live/integrations/{id}", get(integration::live))
         .route("/integrations/{id}/test", post(integration::test))
-        .route("/integrations/{id}/actions", get(integration::actions))
+        .route("/integrations/{id}/actions", get(actions::page))
         .route("/integrations/{id}/actions/{action}", get(editor::page).post(editor::post))
         .route("/integrations/{id}/actions/{action}/check", post(editor::check))
-        .route("/integrations/{id}/actions/{action}/change", post(integration::change_action))
+        .route("/integrations/{id}/actions/{action}/change", post(actions::change))
+        .route("/integrations/{id}/order", post(actions::order))
         .route("/integrations/{id}/data-out", get(integration::data_out))
         .route("/integrations/{id}/dead-letters", get(letters::page))
-        .route("/integrations/{id}/replay", post(letters::replay))
-        .route("/live/integrations/{id}/replays", get(letters::live))
+        .route("/integrations/{id}/replay", get(replay::page).post(replay::start))
+        .route("/integrations/{id}/replays/{replay}", post(replay::steer))
+        .route("/live/integrations/{id}/replays", get(replay::live))
         .route(
             "/integrations/{id}/settings",
             get(integration::settings).post(integration::save_settings),

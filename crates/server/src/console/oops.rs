@@ -1,14 +1,19 @@
 //! What a page shows when there is nothing to show: what went wrong, and a way on.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::assets;
+use super::Console;
+use super::shell::{Section, Shell, Visit, text};
 use crate::control::Problem;
 
 /// Why there is no page.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Oops {
     status: StatusCode,
     detail: String,
@@ -17,8 +22,15 @@ pub(super) struct Oops {
 #[derive(Template)]
 #[template(path = "oops.html")]
 struct Page {
-    css: String,
-    title: &'static str,
+    shell: Shell,
+    detail: String,
+}
+
+/// For somebody who isn't signed in.
+#[derive(Template)]
+#[template(path = "oops-bare.html")]
+struct Bare {
+    shell: Shell,
     detail: String,
 }
 
@@ -26,6 +38,52 @@ impl Oops {
     /// There is no such thing.
     pub(super) fn missing(detail: impl Into<String>) -> Oops {
         Oops { status: StatusCode::NOT_FOUND, detail: detail.into() }
+    }
+
+    fn page(self, console: &Console, visit: &Visit) -> Response {
+        let title = match self.status {
+            StatusCode::NOT_FOUND => "There is no such page",
+            status if status.is_client_error() => "That can't be done",
+            _ => "Something broke",
+        };
+        let detail = self.detail;
+        let page = match visit.is_known() {
+            true => text(&Page { shell: visit.shell(console, Section::Nowhere, title), detail }),
+            false => text(&Bare { shell: visit.bare(title), detail }),
+        };
+        (self.status, Html(page)).into_response()
+    }
+}
+
+impl IntoResponse for Oops {
+    /// An answer for [`dress`] to make a page of.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Makes a page of what went wrong, in the look of the visit.
+pub(super) async fn dress(
+    State(console): State<Arc<Console>>,
+    visit: Visit,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<Oops>() {
+        Some(oops) => oops.page(&console, &visit),
+        None => response,
+    }
+}
+
+/// Answers at addresses where nothing is: people with a page, programs with a problem.
+pub(super) async fn nowhere(headers: HeaderMap) -> Response {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    match accepts.is_some_and(|kinds| kinds.contains("text/html")) {
+        true => Oops::missing("Nothing lives at this address.").into_response(),
+        false => Problem::Missing("nothing lives at this address".into()).into_response(),
     }
 }
 
@@ -44,14 +102,14 @@ impl From<tokio::task::JoinError> for Oops {
 
 impl From<Problem> for Oops {
     fn from(problem: Problem) -> Oops {
-        let status = match &problem {
-            Problem::Bad(_) | Problem::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Problem::Missing(_) => StatusCode::NOT_FOUND,
-            Problem::Moved(_) | Problem::Conflict(_, _) => StatusCode::CONFLICT,
-            Problem::ReadOnly(_) | Problem::Forbidden(_) => StatusCode::FORBIDDEN,
-            Problem::Store(_) | Problem::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        let detail = match &problem {
+            Problem::Moved(number) => format!(
+                "Somebody has changed the workspace meanwhile; it is at revision {number} now. Go \
+                 back, reload the page, and decide again."
+            ),
+            other => sentence(&other.to_string()),
         };
-        Oops { status, detail: sentence(&problem.to_string()) }
+        Oops { status: problem.status(), detail }
     }
 }
 
@@ -61,17 +119,4 @@ pub(super) fn sentence(clause: &str) -> String {
     let Some(first) = letters.next() else { return String::new() };
     let end = if clause.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{}{}{end}", first.to_uppercase(), letters.as_str())
-}
-
-impl IntoResponse for Oops {
-    fn into_response(self) -> Response {
-        let title = match self.status {
-            StatusCode::NOT_FOUND => "There is no such page",
-            status if status.is_client_error() => "That can't be done",
-            _ => "Something broke",
-        };
-        let css = assets::address("console.css").unwrap_or_default();
-        let page = Page { css, title, detail: self.detail };
-        (self.status, Html(super::shell::text(&page))).into_response()
-    }
 }

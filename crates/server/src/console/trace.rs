@@ -5,23 +5,38 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use heapline_action::destination::Configured;
 use heapline_action::value::Value;
 use heapline_store::{Outcome, Seq};
 
-use super::Console;
 use super::oops::Oops;
-use super::shell::{Section, Shell, Visit, page as shown};
+use super::replay::Wanted;
+use super::shell::{Section, Shell, Visit, page as shown, text};
+use super::{Console, live as lively, work};
 use crate::admin::events::{self, Attempt, OwnRequest, Trace};
 use crate::admin::pages::PageWay;
-use crate::workspace::Workspace;
+use crate::control::Problem;
+use crate::workspace::{Integration, Workspace};
 
 #[derive(Template)]
 #[template(path = "trace.html")]
 struct Page {
     shell: Shell,
+    trace: View,
+}
+
+#[derive(Template)]
+#[template(path = "trace-part.html")]
+struct Part {
+    trace: View,
+}
+
+struct View {
     event: Event,
     ways: Vec<Way>,
     warnings: Vec<String>,
+    /// Where it can be replayed: name of the integration, and address.
+    again: Vec<(String, String)>,
 }
 
 struct Event {
@@ -83,25 +98,33 @@ pub(super) async fn page(
     let missing = || Oops::missing(format!("The journal has no event at {seq}."));
     let place: Seq = seq.parse().map_err(|_| missing())?;
     let shell = visit.shell(&console, Section::Events, "Event");
-    let origin = visit.origin();
-    let page = tokio::task::spawn_blocking(move || {
-        let now = console.control.workspaces.current();
-        Ok::<_, Oops>(view(shell, &now, &origin, console.control.trace(place)?))
-    });
-    Ok(shown(&page.await??))
+    let page = work(move || Ok(Page { shell, trace: view(&console, &visit, place)? }));
+    Ok(shown(&page.await?))
 }
 
-fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
-    let Trace { summary, event, ways, page, warnings } = trace;
+/// The same, as it gets on.
+pub(super) async fn live(
+    State(console): State<Arc<Console>>,
+    visit: Visit,
+    Path(seq): Path<Seq>,
+) -> Response {
+    lively::stream(console.stopping.clone(), move || match view(&console, &visit, seq) {
+        Ok(trace) => text(&Part { trace }),
+        Err(_) => String::new(),
+    })
+}
+
+fn view(console: &Console, visit: &Visit, place: Seq) -> Result<View, Problem> {
+    let now = &*console.control.workspaces.current();
+    let Trace { summary, event, ways, page, warnings } = console.control.trace(place)?;
     let value = Value::parse(event.get());
     let json = value.as_ref().map_or_else(|_| event.get().to_owned(), pretty);
     let call = value.as_ref().ok().and_then(|v| v.get("type")?.as_text());
     let key = now.source(&summary.source).and_then(|source| source.write_keys.first());
-    let curl = curl(
-        &format!("{origin}/v1/{}", call.unwrap_or("track")),
-        key.map(|key| key.reveal()),
-        event.get(),
-    );
+    // A viewer sees everything but secrets.
+    let key = key.filter(|_| visit.may_replay()).map_or("WRITE_KEY", |key| key.reveal());
+    let address = format!("{}/v1/{}", visit.origin(), call.unwrap_or("track"));
+    let curl = curl(&address, Some(key), event.get());
     let waiting = summary.deliveries.iter().filter(|d| d.action.is_empty());
     let mut all: Vec<Way> = ways.into_iter().enumerate().map(|(at, w)| way(now, at, w)).collect();
     all.extend(waiting.map(|delivery| Way {
@@ -130,7 +153,21 @@ fn view(shell: Shell, now: &Workspace, origin: &str, trace: Trace) -> Page {
         json,
         curl,
     };
-    Page { shell, event, ways: all, warnings }
+    let again = if visit.may_replay() { again(now, &event) } else { Vec::new() };
+    Ok(View { event, ways: all, warnings, again })
+}
+
+/// Where the event can be replayed: name of the integration, and address.
+fn again(now: &Workspace, event: &Event) -> Vec<(String, String)> {
+    let cloud = |i: &&Arc<Integration>| matches!(i.configured, Configured::Cloud(_));
+    let takers = now.integrations.iter().filter(cloud).filter(|i| i.takes(&event.source));
+    let replay = |integration: &Arc<Integration>| {
+        let back = format!("/events/{}", event.seq);
+        let wanted = Wanted { message: event.message_id.clone(), back, ..Wanted::default() };
+        let address = format!("/integrations/{}/replay?{}", integration.id, wanted.query());
+        (integration.name.clone(), address)
+    };
+    takers.map(replay).collect()
 }
 
 fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
@@ -138,6 +175,8 @@ fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
     let action = integration.and_then(|i| i.actions.iter().find(|a| a.id == way.delivery.action));
     let action = action.map_or(&way.delivery.action, |action| &action.name);
     let title = format!("{} · {action}", integration_name(now, &way.delivery.integration));
+    let mut attempts = way.attempts;
+    attempts.sort_by(|one, other| one.at.cmp(&other.at));
     Way {
         title,
         outcome: known(&way.delivery.outcome),
@@ -148,7 +187,7 @@ fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
         notices: way.notices,
         requests: way.requests.into_iter().enumerate().map(|(n, r)| own(at, n, r)).collect(),
         changed: way.requests_match == Some(false),
-        attempts: way.attempts.into_iter().map(answer).collect(),
+        attempts: attempts.into_iter().map(answer).collect(),
     }
 }
 

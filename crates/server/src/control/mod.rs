@@ -45,7 +45,7 @@ pub use statistics::{
     StatisticsParams, StatisticsView,
 };
 pub use tail::{TailItem, TailParams};
-pub use tokens::{FreshToken, TokenInfo, Tokens};
+pub use tokens::{FreshToken, TokenInfo, Tokens, hash as token_hash};
 pub use views::{ActionView, IntegrationView, KeyView, Overview, SourceView};
 pub use workspaces::{
     Changed, Checked, Document, FaultView, Origin, RevisionDiff, RevisionInfo, Workspaces,

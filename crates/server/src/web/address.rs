@@ -42,6 +42,11 @@ impl PublicAddress {
         Ok(PublicAddress { protocol, host, guessed: false })
     }
 
+    /// The address, if somebody said it.
+    pub fn said(&self) -> Option<String> {
+        (!self.guessed).then(|| self.of(""))
+    }
+
     /// `http` or `https`.
     pub(super) fn protocol(&self) -> &'static str {
         self.protocol
@@ -118,5 +123,7 @@ mod tests {
         assert!(guess("0.0.0.0:80").doubt().is_some());
         assert!(guess("127.0.0.1:80").doubt().is_none());
         assert!(read("http://10.0.0.7").unwrap().doubt().is_none());
+        assert_eq!(guess("0.0.0.0:80").said(), None);
+        assert_eq!(read("https://h.example/").unwrap().said().unwrap(), "https://h.example");
     }
 }

@@ -25,7 +25,7 @@ test("the one-time link lets in once, and only it does", async () => {
   assert.ok(cookie.httpOnly && cookie.sameSite === "Lax");
   const other = await (await run.browser.newContext()).newPage();
   await other.goto(link);
-  await other.getByText("This link was used before").waitFor();
+  await other.getByText("This link lets nobody in any more.").waitFor();
   await other.context().close();
 });
 
@@ -62,6 +62,7 @@ test("from the first run to the first delivered event without leaving the consol
   await page.getByText(/Expected digits as text/).waitFor();
   await page.getByLabel("App Id").fill("11");
   await page.getByText(/Expected digits as text/).waitFor({ state: "detached" }).catch(() => {});
+  await page.getByText("more settings, all with defaults").click();
   await page.getByLabel("Base address").fill(run.heap);
   await page.getByRole("button", { name: "Enable" }).click();
   await page.getByText("The integration is enabled").waitFor();
@@ -177,16 +178,19 @@ test("an action is mended and its dead letters are replayed", async () => {
   for (let tries = 0; tries < 40 && !(await failed.isVisible()); tries++) {
     await run.open("/integrations/heap/dead-letters");
   }
-  await page.getByRole("link", { name: "Edit the action with one of them" }).click();
+  await page.getByRole("link", { name: "Edit the action" }).click();
   await page.locator('[name="m.event.how"]').selectOption("variable");
   await page.locator('[name="m.event.value"]').fill("event");
   await page.locator("#preview").getByText('"Invoice Paid"').first().waitFor();
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("Saved. It holds for events from now on.").waitFor();
   await run.open("/integrations/heap/dead-letters");
-  await page.getByRole("button", { name: "Replay the lot" }).click();
+  await page.getByRole("link", { name: "Replay…" }).click();
+  await page.getByRole("heading", { name: "Replay 1 event?" }).waitFor();
+  await page.locator(".tried .tag.pending", { hasText: "is sent" }).waitFor();
+  await page.getByRole("button", { name: "Replay 1 event" }).click();
   await page.getByText("The replay has begun").waitFor();
-  await page.locator("section .tag.delivered").first().waitFor();
+  await page.locator("[id^=replay-] .tag.delivered").first().waitFor();
   await run.open("/events?message=m-2");
   await page.locator("tbody .tag.delivered").waitFor();
   await run.open("/integrations/heap");
