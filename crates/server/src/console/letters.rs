@@ -62,7 +62,7 @@ pub(super) async fn page(
 ) -> Result<Response, Oops> {
     let page = work(move || {
         let integration = find(&console, &id)?;
-        let params = DeadLetterParams { integration: Some(id.clone()) };
+        let params = DeadLetterParams { integration: Some(id.clone()), refused: true };
         let letters = console.control.dead_letters(&params)?;
         let groups = letters.into_iter().map(|letters| group(&console, &integration, letters));
         let groups = groups.collect::<Result<Vec<Group>, Problem>>()?;
