@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use super::serve::told_to_stop;
 use super::{End, style};
 use crate::config::Config;
+use crate::control::{Actor, Role};
 use crate::server::{Server, now};
 use crate::telemetry::logs;
 
@@ -51,7 +52,7 @@ const BEAT: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: Args) -> Result<End> {
     let mut config = Config::load(None)?;
-    config.telemetry.log = "warn".into();
+    config.telemetry.log = "error".into();
     let logging = logs::start(&config.telemetry)?;
     let (data, temporary) = match &args.data {
         Some(data) => (data.clone(), false),
@@ -81,12 +82,10 @@ async fn demo(args: &Args, config: &Config, data: &Path) -> Result<()> {
         heapline_sandbox::serve(sandbox_listener, sandbox.clone(), std::future::pending());
     tokio::spawn(serving);
 
-    let workspace = data.join("workspace.toml");
-    std::fs::write(&workspace, workspace_document(sandbox_address))
-        .with_context(|| format!("cannot write {}", workspace.display()))?;
     let listener = listen(args.port).await?;
-    let server = Server::start(config, data, Some(workspace.clone()), listener).await?;
-    introduce(&server, sandbox_address, data, &workspace);
+    let server = Server::start(config, data, None, listener).await?;
+    tokio::task::block_in_place(|| configure(&server, sandbox_address))?;
+    introduce(&server, sandbox_address, data);
 
     let begun = Instant::now();
     let mut stream = Stream::new(server.address())?;
@@ -119,11 +118,27 @@ async fn listen(port: u16) -> Result<TcpListener> {
     }
 }
 
+/// Gives an empty directory the demo's workspace; one that has been used keeps its own.
+fn configure(server: &Server, sandbox: SocketAddr) -> Result<()> {
+    let workspaces = &server.control().workspaces;
+    let kept = workspaces.current();
+    if kept.revision > 0 {
+        if !kept.text.contains(&sandbox.to_string()) {
+            eprintln!(
+                "The workspace kept in this directory doesn't deliver to this demo's sandbox at http://{sandbox}."
+            );
+        }
+        return Ok(());
+    }
+    let who = Actor { name: "demo".into(), role: Role::Admin };
+    let put = workspaces.put(&who, &workspace_document(sandbox), kept.revision);
+    put.map(|_| ())
+        .map_err(|problem| anyhow::anyhow!("the demo's own workspace is wrong: {problem}"))
+}
+
 fn workspace_document(sandbox: SocketAddr) -> String {
     format!(
-        r#"# The demo's workspace. Change it while the demo runs: it is applied at once.
-
-[[sources]]
+        r#"[[sources]]
 id = "shop"
 name = "Example shop"
 kind = "http"
@@ -134,28 +149,36 @@ id = "heap"
 name = "Heap (sandbox)"
 destination = "heap"
 sources = ["shop"]
-settings = {{ appId = "11", baseUrl = "http://{sandbox}" }}
+
+# Most visitors of the shop sign in later: their events wait for that, and arrive under their
+# user's id.
+[integrations.settings]
+appId = "11"
+anonymous = "hold"
+baseUrl = "http://{sandbox}"
 "#
     )
 }
 
-fn introduce(server: &Server, sandbox: SocketAddr, data: &Path, workspace: &Path) {
+fn introduce(server: &Server, sandbox: SocketAddr, data: &Path) {
     let style = style::for_stdout();
     let address = server.address();
     println!("{}", style.bold("Heapline demo"));
     println!();
-    println!("  console    {}   (this link lets you in once)", server.console_link());
+    println!("  console    {}", server.console_link());
+    println!("             (this link lets you in once; everything can be changed there)");
     println!("  server     http://{address}");
     println!(
         "  sandbox    http://{sandbox}/_sandbox/   (a local Heap: what arrived, as it arrived)"
     );
-    println!("  workspace  {}   (change it: it is applied at once)", workspace.display());
     println!();
     println!("Send an event of your own, and see what became of it:");
     println!();
     println!("  curl -u {WRITE_KEY}: http://{address}/v1/track \\");
     println!("    -d '{EXAMPLE}'");
-    println!("  heapline events --data {} --message-id try-0001 --trace", data.display());
+    let program = std::env::args_os().next().unwrap_or_else(|| "heapline".into());
+    let (program, data) = (Path::new(&program).display(), data.display());
+    println!("  {program} events --data {data} --message-id try-0001 --trace");
     println!();
     println!("{}", style.dim("A stream of real events follows; Ctrl-C ends it."));
     println!();
