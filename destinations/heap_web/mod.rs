@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use heapline_action::destination::{
-    ActionType, Call, Configured, Definition, Destination, Fallback, Fault, Mode, Preset, Start,
-    Web,
+    ActionType, Call, Configured, Definition, Destination, Fallback, Fault, Hosts, Mode, Preset,
+    Start, Web,
 };
 use heapline_action::pipeline::Action;
 use heapline_action::plan::Refusal;
@@ -122,6 +122,14 @@ impl Web for Config {
 
     fn reports(&self) -> bool {
         self.receipt_rate > 0.0 || self.fallback
+    }
+
+    fn report_share(&self) -> f64 {
+        self.receipt_rate
+    }
+
+    fn hosts(&self) -> Hosts {
+        start::hosts(self)
     }
 
     fn fallback(&self) -> Option<Fallback> {

@@ -2,7 +2,7 @@
 //!
 //! Method names and addresses: developers.heap.io, *Web*; the snippets of both generations.
 
-use heapline_action::destination::Start;
+use heapline_action::destination::{Hosts, Start};
 use heapline_action::value::{Object, Value};
 
 use super::config::{Config, Sdk};
@@ -48,14 +48,11 @@ const V5_STUBS: &[&str] = &[
 /// How the page starts, if it has no Heap yet.
 pub(super) fn of(config: &Config) -> Start {
     let classic = is_classic(config);
-    let hostname = config.hostname.as_deref();
     let id = &config.app_id;
     let script = if classic {
-        let host = hostname.unwrap_or("cdn.heapanalytics.com");
-        format!("https://{host}/js/heap-{id}.js")
+        format!("https://{}/js/heap-{id}.js", script_host(config))
     } else {
-        let own = if config.region == "EU" { "cdn.eu.heap-api.com" } else { "cdn.us.heap-api.com" };
-        format!("https://{}/config/{id}/heap_config.js", hostname.unwrap_or(own))
+        format!("https://{}/config/{id}/heap_config.js", script_host(config))
     };
     let mut options = Object::new();
     options.insert("disableTextCapture", Value::from(config.disable_text_capture));
@@ -68,6 +65,38 @@ pub(super) fn of(config: &Config) -> Start {
     }
     let stubs = if classic { CLASSIC_STUBS } else { V5_STUBS };
     Start { script, config: options, stubs }
+}
+
+/// Where the script comes from and sends to. The classic one sends by images, too.
+pub(super) fn hosts(config: &Config) -> Hosts {
+    let classic = is_classic(config);
+    let (first_party, own) = match (classic, config.region) {
+        (true, _) => (&config.tracking_server, "https://heapanalytics.com"),
+        (false, "EU") => (&config.ingest_server, "https://c.eu.heap-api.com"),
+        (false, _) => (&config.ingest_server, "https://c.us.heap-api.com"),
+    };
+    let sends_to = first_party.as_deref().map_or(own, origin).to_owned();
+    Hosts {
+        scripts: vec![format!("https://{}", script_host(config))],
+        images: if classic { vec![sends_to.clone()] } else { Vec::new() },
+        requests: vec![sends_to],
+    }
+}
+
+fn script_host(config: &Config) -> &str {
+    let own = match (is_classic(config), config.region) {
+        (true, _) => "cdn.heapanalytics.com",
+        (false, "EU") => "cdn.eu.heap-api.com",
+        (false, _) => "cdn.us.heap-api.com",
+    };
+    config.hostname.as_deref().unwrap_or(own)
+}
+
+/// An address without its path.
+fn origin(address: &str) -> &str {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let host = rest.split('/').next().unwrap_or_default();
+    address.get(..scheme.len() + "://".len() + host.len()).unwrap_or(address)
 }
 
 /// `start` of the plugin's settings.

@@ -259,6 +259,17 @@ pub struct Start {
     pub stubs: &'static [&'static str],
 }
 
+/// Origins that a page's content security policy must allow, such as `https://cdn.example`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// Of scripts.
+    pub scripts: Vec<String>,
+    /// Of requests.
+    pub requests: Vec<String>,
+    /// Of images that carry data.
+    pub images: Vec<String>,
+}
+
 /// The destination by which the server delivers in place of the page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fallback {
@@ -292,6 +303,17 @@ pub trait Web: Send + Sync {
     /// True if the page is to tell the server what became of events.
     fn reports(&self) -> bool {
         true
+    }
+
+    /// Share of the successes that the page tells, from 0 to 1. It tells all failures.
+    fn report_share(&self) -> f64 {
+        1.0
+    }
+
+    /// Where the destination's script comes from and sends to, for the page's content security
+    /// policy.
+    fn hosts(&self) -> Hosts {
+        Hosts::default()
     }
 
     /// How the server delivers what the page reports that it couldn't; `None` if it doesn't.

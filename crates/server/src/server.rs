@@ -96,6 +96,7 @@ impl Server {
             ingest: ingest.clone(),
             revisions: Revisions::default(),
             replays: Replays::default(),
+            web: web.clone(),
             stopping: stopping.clone(),
         });
         control.resume_replays()?;

@@ -24,7 +24,7 @@ pub use embedded::Embedded;
 pub use error::Error;
 pub use event::{AppendDone, Appended, Millis, NewEvent, Seq, StoredEvent};
 pub use memory::Memory;
-pub use page_report::{PageReport, PageResult, PageSummary};
+pub use page_report::{PageReport, PageResult, PageSummary, Told};
 pub use query::{Extent, Found, Page, Query, Reason, Retained};
 pub use rejected::Rejected;
 pub use revision::Revision;

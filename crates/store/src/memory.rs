@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::page_report::HOUR;
 use crate::{
     AppendDone, Appended, Count, Error, Extent, Found, Gather, HeldEvent, LedgerBatch, Millis,
     NewEvent, Note, Outcome, Page, PageReport, PageResult, PageSummary, Query, Reader, Reason,
@@ -340,12 +341,14 @@ impl Store for Memory {
         let state = self.state();
         let reports = state.reports.iter().rev();
         for report in reports.filter(|r| *r.integration == *integration && r.at >= since) {
-            let PageReport { browser, result, reason, .. } = report.clone();
-            *if report.is_of_page() {
-                summary.pages.entry((browser, result, reason)).or_default()
+            let PageReport { at, browser, result, reason, .. } = report.clone();
+            let told = if report.is_of_page() {
+                let hour = at / HOUR * HOUR;
+                summary.pages.entry((hour, browser, result, reason)).or_default()
             } else {
                 summary.events.entry((result, reason)).or_default()
-            } += 1;
+            };
+            told.add(report);
             if result == PageResult::Failed && summary.failures.len() < failures {
                 summary.failures.push(report.clone());
             }

@@ -40,7 +40,7 @@ impl PageResult {
 }
 
 /// One report. Whoever has the page's write key can make one up: it is never more than a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PageReport {
     /// When it arrived.
     pub at: Millis,
@@ -60,13 +60,19 @@ pub struct PageReport {
     pub ms: u32,
     /// The browser's family, such as `Firefox`.
     pub browser: Box<str>,
+    /// The page's plugin and its version, such as `heap-web@1.0.0`.
+    pub plugin: Box<str>,
+    /// Revision of the workspace by which the page worked; 0 if it didn't say.
+    pub revision: u64,
+    /// Things of its kind that it speaks for, since only a sample is told; 1 if all are.
+    pub stands_for: f64,
 }
 
 impl PageReport {
     /// Bytes of its text.
     pub(crate) fn bytes(&self) -> usize {
         let texts = [&*self.source, &self.integration, &self.message_id, &self.action];
-        let more = [&*self.reason, &self.browser];
+        let more = [&*self.reason, &self.browser, &self.plugin];
         texts.iter().chain(&more).map(|text| text.len()).sum()
     }
 
@@ -77,12 +83,32 @@ impl PageReport {
 }
 
 /// What the pages with an integration reported of themselves, within some time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PageSummary {
-    /// Reports of pages as a whole by browser, result and reason.
-    pub pages: BTreeMap<(Box<str>, PageResult, Box<str>), u64>,
+    /// Reports of pages as a whole by the beginning of the hour, browser, result and reason.
+    pub pages: BTreeMap<(Millis, Box<str>, PageResult, Box<str>), Told>,
     /// Reports of events by result and reason.
-    pub events: BTreeMap<(PageResult, Box<str>), u64>,
+    pub events: BTreeMap<(PageResult, Box<str>), Told>,
     /// The latest failures, of pages and of events, newest first.
     pub failures: Vec<PageReport>,
 }
+
+/// How much was reported of one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Told {
+    /// Reports.
+    pub reports: u64,
+    /// What they stand for, since of some things only a sample is reported.
+    pub in_all: f64,
+}
+
+impl Told {
+    /// One more report.
+    pub(crate) fn add(&mut self, report: &PageReport) {
+        self.reports += 1;
+        self.in_all += report.stands_for;
+    }
+}
+
+/// An hour, in milliseconds.
+pub(crate) const HOUR: Millis = 3_600_000;

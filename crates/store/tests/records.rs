@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use heapline_store::{
-    Count, Gather, Note, PageReport, PageResult, PageSummary, Settings, Span, Store,
+    Count, Embedded, Gather, Note, PageReport, PageResult, PageSummary, Settings, Span, Store, Told,
 };
 
 #[test]
@@ -95,7 +95,8 @@ fn reports_of_pages_are_found_by_event_and_summed_by_integration() {
     let about = |n, id: &str, result, reason: &str| report(n, id, result, reason);
     let other = PageReport { integration: "other".into(), ..about(5, "a", Sent, "") };
     let foreign = PageReport { source: "app".into(), ..about(6, "a", Failed, "boom") };
-    let chrome = PageReport { browser: "Chrome".into(), ..about(7, "", Loaded, "") };
+    let chrome =
+        PageReport { browser: "Chrome".into(), stands_for: 20.0, ..about(7, "", Loaded, "") };
     let given = vec![
         about(0, "old", Sent, ""),
         about(1, "a", Failed, "consent"),
@@ -106,6 +107,8 @@ fn reports_of_pages_are_found_by_event_and_summed_by_integration() {
         foreign.clone(),
         chrome,
         about(8, "", Loaded, ""),
+        PageReport { stands_for: 2.5, ..about(9, "", Loaded, "") },
+        about(HOUR, "", Loaded, ""),
     ];
     each(&small(), |store| {
         store.report(given.clone());
@@ -115,14 +118,20 @@ fn reports_of_pages_are_found_by_event_and_summed_by_integration() {
         assert_eq!(store.page_reports("site", "").unwrap(), [], "pages are no event");
 
         let summary = store.page_summary("web", NOW + 1, 2).unwrap();
+        let hour = NOW - NOW % HOUR;
+        let told = |reports, in_all| Told { reports, in_all };
         let pages = [
-            (("Chrome".into(), Loaded, "".into()), 1),
-            (("Firefox".into(), Loaded, "".into()), 1),
-            (("Firefox".into(), Failed, "sdk_load_failed".into()), 1),
+            ((hour, "Chrome".into(), Loaded, "".into()), told(1, 20.0)),
+            ((hour, "Firefox".into(), Loaded, "".into()), told(2, 3.5)),
+            ((hour, "Firefox".into(), Failed, "sdk_load_failed".into()), told(1, 1.0)),
+            ((hour + HOUR, "Firefox".into(), Loaded, "".into()), told(1, 1.0)),
         ];
         assert_eq!(summary.pages, pages.into());
-        let events =
-            [((Sent, "".into()), 2), ((Failed, "boom".into()), 1), ((Failed, "consent".into()), 1)];
+        let events = [
+            ((Sent, "".into()), told(2, 2.0)),
+            ((Failed, "boom".into()), told(1, 1.0)),
+            ((Failed, "consent".into()), told(1, 1.0)),
+        ];
         assert_eq!(summary.events, events.into());
         assert_eq!(summary.failures, [foreign.clone(), given[4].clone()]);
         assert_eq!(store.page_summary("nobody", 0, 9).unwrap(), PageSummary::default());
@@ -131,8 +140,8 @@ fn reports_of_pages_are_found_by_event_and_summed_by_integration() {
 
 #[test]
 fn reports_of_pages_are_kept_up_to_the_bounds_and_as_long_as_events() {
-    /// Of the text of such a report: site, web, m0, track, Firefox.
-    const BYTES: usize = 4 + 3 + 2 + 5 + 7;
+    /// Of the text of such a report: site, web, m0, track, Firefox, p@1.
+    const BYTES: usize = 4 + 3 + 2 + 5 + 7 + 3;
     let told = |n: i64| report(n, &format!("m{n}"), PageResult::Sent, "");
     let known = |store: &dyn Store| {
         (0..9)
@@ -154,4 +163,39 @@ fn reports_of_pages_are_kept_up_to_the_bounds_and_as_long_as_events() {
         store.retain(NOW + 9).unwrap();
         assert_eq!(known(store), [5, 6, 7, 8]);
     });
+}
+
+#[test]
+fn reports_that_an_earlier_program_wrote_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    Embedded::open(dir.path(), small()).unwrap().close().unwrap();
+    let file = dir.path().join("reports.db");
+    std::fs::remove_file(&file).unwrap();
+    let old = rusqlite::Connection::open(&file).unwrap();
+    old.execute_batch(
+        "CREATE TABLE reports (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL,
+            integration TEXT NOT NULL, message_id TEXT NOT NULL, action TEXT NOT NULL,
+            result TEXT NOT NULL, reason TEXT NOT NULL, ms INTEGER NOT NULL,
+            browser TEXT NOT NULL, bytes INTEGER NOT NULL);
+         CREATE INDEX reports_event ON reports (source, message_id) WHERE message_id <> '';
+         CREATE INDEX reports_integration ON reports (integration, at);
+         CREATE INDEX reports_at ON reports (at);
+         INSERT INTO reports VALUES
+            (1, 5, 'site', 'web', 'm', 'track', 'sent', '', 3, 'Firefox', 20);
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let store = Embedded::open(dir.path(), small()).unwrap();
+        let kept = PageReport {
+            at: 5,
+            plugin: "".into(),
+            revision: 0,
+            ..report(0, "m", PageResult::Sent, "")
+        };
+        assert_eq!(store.page_reports("site", "m").unwrap(), [kept]);
+        store.close().unwrap();
+    }
 }

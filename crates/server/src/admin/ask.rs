@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::events::{self, Revisions};
-use super::pages::{self, PageReports};
+use super::page_reports::{self, PageReports};
 use crate::control::Problem;
 use crate::workspace::{self, Workspace};
 
@@ -165,7 +165,7 @@ pub fn page_reports(
     };
     let missing = |what| Problem::Missing(format!("{what} the id {id:?}"));
     let integration = now.integration(id).ok_or_else(|| missing("no integration has"))?;
-    let reports = pages::reports(store, integration, since)?;
+    let reports = page_reports::reports(store, integration, since)?;
     reports.ok_or_else(|| missing("no integration of pages has"))
 }
 

@@ -4,6 +4,7 @@ mod api;
 mod ask;
 pub mod events;
 mod http;
+pub mod page_reports;
 pub mod pages;
 mod problem;
 mod token;

@@ -2,14 +2,12 @@
 //!
 //! A page's word is a claim. None of this is a delivery of ours.
 
-use std::collections::BTreeMap;
-
 use heapline_action::datetime;
 use heapline_action::destination::{Configured, Definition, Web};
 use heapline_action::pipeline::{Action, Verdict, consider};
 use heapline_action::plan::Filter;
 use heapline_action::value::Value;
-use heapline_store::{Error, Millis, PageReport, PageResult, Store, StoredEvent};
+use heapline_store::{Error, PageReport, PageResult, Store, StoredEvent};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +34,12 @@ pub struct PageWay {
     /// The browser's family.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<String>,
+    /// The page's plugin and its version, such as `heap-web@1.0.0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// Revision of the workspace by which the page worked; 0 if it didn't say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// What became of `event` in the page, one for each action that works now, and each other that
@@ -75,6 +79,8 @@ pub(super) fn ways(
                 reason,
                 at: told.map(|report| datetime::print(report.at)),
                 browser: told.map(|report| report.browser.to_string()),
+                plugin: told.map(|report| report.plugin.to_string()),
+                revision: told.map(|report| report.revision),
             });
         }
     }
@@ -154,7 +160,8 @@ fn reported(report: &PageReport) -> Told {
     (report.result.word().to_owned(), reason.to_owned(), sentence)
 }
 
-fn skipped(reason: &str) -> String {
+/// Why a page skipped, in words.
+pub(crate) fn skipped(reason: &str) -> String {
     match reason {
         "integrations" => "the event's integrations object says no.".to_owned(),
         "consent" => "the visitor has not consented.".to_owned(),
@@ -165,7 +172,7 @@ fn skipped(reason: &str) -> String {
 }
 
 /// Why a page couldn't send, in words.
-pub(super) fn failed(reason: &str) -> String {
+pub(crate) fn failed(reason: &str) -> String {
     match reason {
         "sdk_load_failed" => "the destination's script was blocked, or couldn't be loaded.".into(),
         "sdk_not_ready" => "the destination's script didn't run within 10 seconds.".into(),
@@ -244,130 +251,4 @@ fn is_bundled(event: &Value<'_>, definition: &Definition) -> bool {
 fn names<'e>(event: &'e Value<'_>, key: &str) -> Option<Vec<&'e str>> {
     let list = event.get("_metadata")?.get(key)?.as_array()?;
     Some(list.iter().filter_map(Value::as_text).collect())
-}
-
-/// What the pages with an integration report.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PageReports {
-    /// Id of the integration.
-    pub integration: String,
-    /// From when on, RFC 3339.
-    pub since: String,
-    /// Share of the successes that pages report.
-    pub rate: f64,
-    /// Loads of the destination's script, by browser.
-    pub browsers: Vec<Loads>,
-    /// Events by what became of them.
-    pub events: Vec<Fate>,
-    /// The latest failures, newest first.
-    pub failures: Vec<PageFailure>,
-}
-
-/// How many pages loaded the destination's script.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Loads {
-    /// The browser's family.
-    pub browser: String,
-    /// Reports that it runs: a sample.
-    pub loaded: u64,
-    /// Pages in which it runs, reckoned from the sample.
-    pub loaded_in_all: u64,
-    /// Reports that it was blocked or couldn't be loaded; all are reported.
-    pub blocked: u64,
-    /// Reports that it didn't run in time, or was another one; all are reported.
-    pub failed: u64,
-}
-
-/// How many events had one fate.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Fate {
-    /// `sent`, `skipped`, `failed`.
-    pub result: String,
-    /// Why.
-    pub code: String,
-    /// Reports. All failures are reported; of the rest a sample.
-    pub count: u64,
-}
-
-/// One failure.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PageFailure {
-    /// When its report arrived, RFC 3339.
-    pub at: String,
-    /// Message id of the event; none if it is about the page as a whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// Id of the action.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<String>,
-    /// Short fixed name, or the beginning of an exception.
-    pub code: String,
-    /// In one sentence.
-    pub reason: String,
-    /// The browser's family.
-    pub browser: String,
-}
-
-/// Failures that are told.
-const FAILURES: usize = 50;
-
-/// What pages report of `integration`; `None` if it isn't one for pages.
-pub(super) fn reports(
-    store: &dyn Store,
-    integration: &Integration,
-    since: Millis,
-) -> Result<Option<PageReports>, Error> {
-    let Some(web) = as_web(&integration.configured) else { return Ok(None) };
-    let summary = store.page_summary(&integration.id, since, FAILURES)?;
-    let settings = web.page_settings();
-    let rate = match settings.get("receipts").and_then(|receipts| receipts.get("rate")) {
-        Some(Value::Number(rate)) => rate.as_f64(),
-        Some(_) | None => 0.0,
-    };
-    let mut browsers: BTreeMap<Box<str>, Loads> = BTreeMap::new();
-    for ((browser, result, reason), count) in summary.pages {
-        let loads = browsers.entry(browser).or_insert_with_key(|browser| Loads {
-            browser: browser.to_string(),
-            loaded: 0,
-            loaded_in_all: 0,
-            blocked: 0,
-            failed: 0,
-        });
-        match (result, &*reason) {
-            (PageResult::Failed, "sdk_load_failed") => loads.blocked += count,
-            (PageResult::Failed, _) => loads.failed += count,
-            (PageResult::Loaded | PageResult::Sent | PageResult::Skipped, _) => {
-                loads.loaded += count;
-            }
-        }
-    }
-    for loads in browsers.values_mut() {
-        let whole = if rate > 0.0 { loads.loaded as f64 / rate } else { loads.loaded as f64 };
-        loads.loaded_in_all = whole.round() as u64;
-    }
-    let events = summary.events.into_iter().map(|((result, code), count)| Fate {
-        result: result.word().to_owned(),
-        code: code.into(),
-        count,
-    });
-    let failures = summary.failures.into_iter().map(|report| PageFailure {
-        at: datetime::print(report.at),
-        message_id: (!report.is_of_page()).then(|| report.message_id.to_string()),
-        action: (!report.is_of_page()).then(|| report.action.to_string()),
-        reason: failed(&report.reason),
-        code: report.reason.into(),
-        browser: report.browser.into(),
-    });
-    Ok(Some(PageReports {
-        integration: integration.id.to_string(),
-        since: datetime::print(since),
-        rate,
-        browsers: browsers.into_values().collect(),
-        events: events.collect(),
-        failures: failures.collect(),
-    }))
 }

@@ -18,11 +18,12 @@ use super::fields::Fields;
 use super::form::{self, Control, Input};
 use super::numbers::grouped;
 use super::oops::{Oops, sentence};
+use super::page_reports::{self, Pages};
 use super::shell::{Locked, Section, Shell, Visit, go, page as shown, text};
 use super::trace::pretty;
 use super::{Console, live as lively, work};
 use crate::control::{IntegrationChange, Json, Problem, Tested, TestedRequest};
-use crate::workspace::Integration;
+use crate::workspace::{Integration, Workspace};
 
 #[derive(Template)]
 #[template(path = "integrations.html")]
@@ -45,6 +46,7 @@ pub(super) struct Top {
     pub(super) name: String,
     pub(super) enabled: bool,
     pub(super) definition: &'static Definition,
+    fallback: bool,
     tab: Tab,
 }
 
@@ -80,6 +82,7 @@ struct Doing {
     warnings: Vec<String>,
     sources: Vec<(String, String)>,
     limits: Vec<String>,
+    pages: Option<Pages>,
 }
 
 /// What came of a test event.
@@ -118,6 +121,7 @@ impl Top {
             name: integration.name.clone(),
             enabled: integration.enabled,
             definition: integration.destination.definition(),
+            fallback: integration.fallback.is_some(),
             tab,
         }
     }
@@ -128,6 +132,11 @@ impl Top {
 
     pub(super) fn cloud(&self) -> bool {
         self.definition.mode == Mode::Cloud
+    }
+
+    /// True if the server delivers, be it only what pages couldn't.
+    pub(super) fn serves(&self) -> bool {
+        self.cloud() || self.fallback
     }
 }
 
@@ -181,7 +190,9 @@ fn overview_page(
 }
 
 pub(super) async fn live(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Response {
+    let watching = console.control.web.watch(&id);
     lively::stream(console.stopping.clone(), move || {
+        let _ = &watching;
         let drawn = find(&console, &id).and_then(|integration| {
             let state = state(&console, &integration)?;
             Ok(text(&StatePart { top: Top::of(&integration, Tab::Overview), state }))
@@ -215,8 +226,8 @@ fn state(console: &Console, integration: &Integration) -> Result<Doing, Problem>
         let name = workspace.source(id).map_or_else(|| id.to_string(), |s| s.name.clone());
         (id.to_string(), name)
     };
-    let (warnings, limits) = match &integration.configured {
-        Configured::Web(_) => (Vec::new(), Vec::new()),
+    let limits = match &integration.configured {
+        Configured::Web(_) => Vec::new(),
         Configured::Cloud(cloud) => {
             let all = cloud.endpoints().iter().flat_map(|endpoint| {
                 endpoint.limits.iter().map(|limit| {
@@ -236,16 +247,28 @@ fn state(console: &Console, integration: &Integration) -> Result<Doing, Problem>
                     )
                 })
             });
-            (cloud.warnings(), all.collect())
+            all.collect()
         }
     };
     Ok(Doing {
         backlog: backlog(console, integration)?,
         hour: hour(console, &integration.id)?,
-        warnings: warnings.iter().map(|warning| sentence(warning)).collect(),
+        warnings: warnings(&workspace, integration),
         sources: integration.sources.iter().map(named).collect(),
         limits,
+        pages: page_reports::of(console, integration)?,
     })
+}
+
+/// What is allowed with the integration, but should be known.
+fn warnings(workspace: &Workspace, integration: &Integration) -> Vec<String> {
+    let place = workspace.integrations.iter().position(|other| other.id == integration.id);
+    let own = place.map(|place| format!("integrations[{place}]")).unwrap_or_default();
+    let about = |path: &str| {
+        path.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let all = workspace.warnings.iter().filter(|warning| about(&warning.path));
+    all.map(|warning| sentence(&warning.message)).collect()
 }
 
 pub(super) async fn data_out(

@@ -22,6 +22,7 @@ mod live;
 mod mapping;
 mod numbers;
 mod oops;
+mod page_reports;
 mod preview;
 mod replay;
 mod session;

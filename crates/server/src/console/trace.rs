@@ -10,11 +10,11 @@ use heapline_action::value::Value;
 use heapline_store::{Outcome, Seq};
 
 use super::oops::Oops;
+use super::page_reports::{self, Told};
 use super::replay::Wanted;
 use super::shell::{Section, Shell, Visit, page as shown, text};
 use super::{Console, live as lively, work};
 use crate::admin::events::{self, Attempt, OwnRequest, Trace};
-use crate::admin::pages::PageWay;
 use crate::control::Problem;
 use crate::workspace::{Integration, Workspace};
 
@@ -34,6 +34,8 @@ struct Part {
 struct View {
     event: Event,
     ways: Vec<Way>,
+    /// What the page says.
+    page: Vec<Told>,
     warnings: Vec<String>,
     /// Where it can be replayed: name of the integration, and address.
     again: Vec<(String, String)>,
@@ -139,8 +141,8 @@ fn view(console: &Console, visit: &Visit, place: Seq) -> Result<View, Problem> {
         changed: false,
         attempts: Vec::new(),
     }));
-    all.extend(page.into_iter().map(|way| in_page(now, way)));
-    let verdict = verdict(&all);
+    let page = page_reports::told(now, page);
+    let verdict = verdict(&all, &page);
     let event = Event {
         seq: summary.seq,
         name: summary.name,
@@ -154,7 +156,7 @@ fn view(console: &Console, visit: &Visit, place: Seq) -> Result<View, Problem> {
         curl,
     };
     let again = if visit.may_replay() { again(now, &event) } else { Vec::new() };
-    Ok(View { event, ways: all, warnings, again })
+    Ok(View { event, ways: all, page, warnings, again })
 }
 
 /// Where the event can be replayed: name of the integration, and address.
@@ -188,32 +190,6 @@ fn way(now: &Workspace, at: usize, way: events::Way) -> Way {
         requests: way.requests.into_iter().enumerate().map(|(n, r)| own(at, n, r)).collect(),
         changed: way.requests_match == Some(false),
         attempts: attempts.into_iter().map(answer).collect(),
-    }
-}
-
-/// What the page did.
-fn in_page(now: &Workspace, way: PageWay) -> Way {
-    let outcome = match way.outcome.as_str() {
-        "sent" => Outcome::Delivered,
-        "no_receipt" => Outcome::Pending,
-        "skipped" => Outcome::Filtered,
-        other => Outcome::ALL
-            .into_iter()
-            .find(|outcome| outcome.word() == other)
-            .unwrap_or(Outcome::Filtered),
-    };
-    let browser = way.browser.map_or_else(String::new, |browser| format!(" ({browser})"));
-    Way {
-        title: format!("{} · in the page{browser}", integration_name(now, &way.integration)),
-        outcome: outcome.word(),
-        word: way.outcome.replace('_', " "),
-        code: way.code,
-        reason: way.reason,
-        revision: 0,
-        notices: Vec::new(),
-        requests: Vec::new(),
-        changed: false,
-        attempts: Vec::new(),
     }
 }
 
@@ -252,14 +228,20 @@ fn answer(attempt: Attempt) -> Answer {
     }
 }
 
-/// What became of the event, in one sentence.
-fn verdict(ways: &[Way]) -> String {
+/// What became of the event, in one sentence. What the page says counts only where the server has
+/// nothing to say itself.
+fn verdict(ways: &[Way], page: &[Told]) -> String {
     let count = |outcome: Outcome| ways.iter().filter(|w| w.outcome == outcome.word()).count();
     let lost = count(Outcome::Failed) + count(Outcome::Expired) + count(Outcome::Refused);
     let open = count(Outcome::Pending) + count(Outcome::Held);
     match (count(Outcome::Delivered), lost, open) {
-        (0, 0, 0) if ways.is_empty() => "No integration takes events of this source.",
-        (0, 0, 0) => "No action took it.",
+        (0, 0, 0) => match page_reports::verdict(page) {
+            Some(said) => said,
+            None if ways.is_empty() && page.is_empty() => {
+                "No integration takes events of this source."
+            }
+            None => "No action took it.",
+        },
         (_, 0, 0) => "Delivered.",
         (_, 0, _) => "On its way.",
         (0, _, _) => "It could not be delivered.",

@@ -4,8 +4,9 @@ use heapline_store::Seq;
 
 use super::{Control, Problem};
 use crate::admin::events::{List, Trace, list, trace};
-use crate::admin::pages::PageReports;
+use crate::admin::page_reports::PageReports;
 use crate::admin::{EventParams, Refused, RefusedParams, page_reports, refused};
+use crate::web::Policy;
 
 impl Control {
     /// Events that match, newest first.
@@ -27,5 +28,12 @@ impl Control {
     /// What pages reported for an integration of pages, since a moment or for a day.
     pub fn page_reports(&self, id: &str, since: Option<&str>) -> Result<PageReports, Problem> {
         page_reports(&*self.store, &self.workspaces.current(), id, since)
+    }
+
+    /// What a page's content security policy must allow for an integration of pages.
+    pub fn page_policy(&self, id: &str) -> Result<Policy, Problem> {
+        let workspace = self.workspaces.current();
+        let policy = workspace.integration(id).and_then(|found| self.web.policy(found));
+        policy.ok_or_else(|| Problem::Missing(format!("no integration of pages has the id {id:?}")))
     }
 }

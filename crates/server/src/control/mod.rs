@@ -55,6 +55,7 @@ use crate::admin::Revisions;
 use crate::courier::Fleet;
 use crate::ingest::Ingest;
 use crate::telemetry::Metrics;
+use crate::web::Web;
 
 /// All operations; one for the program.
 pub struct Control {
@@ -74,6 +75,8 @@ pub struct Control {
     pub revisions: Revisions,
     /// Replays, those under way and those before.
     pub replays: Replays,
+    /// What pages are given.
+    pub web: Arc<Web>,
     /// True once the server stops: streams and replays end.
     pub stopping: tokio::sync::watch::Receiver<bool>,
 }

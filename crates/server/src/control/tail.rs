@@ -136,6 +136,7 @@ async fn tell(told: &mpsc::Sender<TailItem>, item: TailItem) -> bool {
 }
 
 async fn tell_settled(control: Arc<Control>, params: TailParams, told: mpsc::Sender<TailItem>) {
+    let _watching = params.integration.as_deref().map(|id| control.web.watch(id));
     let mut settled = control.metrics.tail.listen();
     let mut stopping = control.stopping.clone();
     loop {

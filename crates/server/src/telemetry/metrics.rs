@@ -151,7 +151,11 @@ impl Metrics {
             outcomes.clone(),
         );
         let pending = Family::default();
-        registry.register("pending_events", "Events not yet settled", pending.clone());
+        registry.register(
+            "pending_events",
+            "Events not yet settled; a fallback for pages lets each wait for the page's word first",
+            pending.clone(),
+        );
         let oldest_pending = Family::default();
         registry.register_with_unit(
             "oldest_pending_age",

@@ -62,6 +62,12 @@ impl PublicAddress {
         format!("{}://{}{path}", self.protocol, self.host)
     }
 
+    /// The address without a path.
+    pub(super) fn origin(&self) -> String {
+        let authority = self.host.split('/').next().unwrap_or_default();
+        format!("{}://{authority}", self.protocol)
+    }
+
     /// Why pages elsewhere may not get here.
     pub(super) fn doubt(&self) -> Option<String> {
         let here =

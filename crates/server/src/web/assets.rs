@@ -54,7 +54,7 @@ impl Family {
 }
 
 /// Something to hand out, in each encoding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Content {
     /// The first 64 bits of its SHA-256, in hexadecimal digits.
     pub(super) hash: String,

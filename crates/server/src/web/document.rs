@@ -8,20 +8,25 @@ use heapline_action::value::{Number, Object, Value};
 
 use super::address::PublicAddress;
 use super::assets::Assets;
+use super::watch::Watched;
 use crate::workspace::{Integration, Source, Workspace};
 
 /// The names under which each client looks for its way to the server.
 const MAIN_KEYS: [&str; 2] = ["Customer.io Data Pipelines", "Segment.io"];
 
+/// What a document says beyond the workspace.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) address: &'a PublicAddress,
+    pub(super) assets: &'a Assets,
+    /// Whose pages report all that they do.
+    pub(super) watched: &'a Watched,
+}
+
 /// The document as JSON text. A disabled source's has no page integration: its events still arrive,
 /// and are recorded as refused.
-pub(super) fn of(
-    workspace: &Workspace,
-    source: &Source,
-    key: &str,
-    address: &PublicAddress,
-    assets: &Assets,
-) -> String {
+pub(super) fn of(workspace: &Workspace, source: &Source, key: &str, around: Around<'_>) -> String {
+    let Around { address, assets, .. } = around;
     let connected =
         || workspace.integrations.iter().filter(|i| i.enabled && i.takes(&source.id)).map(|i| &**i);
     let plugin = assets.plugin().filter(|_| source.enabled);
@@ -74,7 +79,7 @@ pub(super) fn of(
             Value::Array(
                 pages
                     .iter()
-                    .map(|page| page.remote_plugin(workspace.revision, key, address, assets))
+                    .map(|page| page.remote_plugin(workspace.revision, key, around))
                     .collect(),
             ),
         ),
@@ -112,18 +117,17 @@ impl<'a> Page<'a> {
         Value::Object(entry)
     }
 
-    fn remote_plugin(
-        &self,
-        revision: u64,
-        key: &str,
-        address: &PublicAddress,
-        assets: &Assets,
-    ) -> Value<'static> {
+    fn remote_plugin(&self, revision: u64, key: &str, around: Around<'_>) -> Value<'static> {
+        let Around { address, assets, watched } = around;
         let script = |hash: &str| address.of(&format!("/p/hw/{hash}.js"));
         let mut settings = self.web.page_settings();
         match settings.get_mut("receipts") {
             Some(Value::Object(receipts)) if self.web.reports() => {
                 receipts.insert("url", Value::from(address.of("/v1/r")));
+                // Switched off stays off: 0 is what the operator wants of pages, whoever watches.
+                if self.web.report_share() > 0.0 && watched.is(&self.integration.id) {
+                    receipts.insert("rate", Value::Number(Number::UInt(1)));
+                }
             }
             Some(_) | None => {
                 settings.remove("receipts");

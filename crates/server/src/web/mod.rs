@@ -8,18 +8,21 @@ mod address;
 mod assets;
 mod browser;
 mod document;
+mod policy;
 mod receipts;
 mod reply;
 mod route;
+mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use heapline_action::destination::Configured;
 use heapline_store::{Rejected, Store};
 use http::{Method, Request, Response};
 use http_body_util::Full;
@@ -27,13 +30,17 @@ use tracing::warn;
 
 use crate::ingest::{self, Reported};
 use crate::server::now;
-use crate::workspace::{SourceKind, Workspace};
+use crate::workspace::{Integration, Source, SourceKind, Workspace};
 
 pub use address::PublicAddress;
 use assets::{Assets, Content, Served};
+use document::Around;
+pub use policy::Policy;
 use receipts::Receipts;
 use reply::Lifetime;
 use route::Route;
+use watch::Watched;
+pub use watch::Watching;
 
 const JSON: &str = "application/json";
 
@@ -51,6 +58,9 @@ pub struct Web {
     kept: PathBuf,
     receipts: Receipts,
     store: OnceLock<Arc<dyn Store>>,
+    watched: Watched,
+    /// What the documents say. Locked while they are made, so that the last made are of the last.
+    workspace: Mutex<Option<Arc<Workspace>>>,
 }
 
 /// Write key to settings document.
@@ -72,6 +82,8 @@ impl Web {
             kept,
             receipts: Receipts::default(),
             store: OnceLock::new(),
+            watched: Watched::default(),
+            workspace: Mutex::default(),
         })
     }
 
@@ -83,7 +95,7 @@ impl Web {
     }
 
     /// From now on the documents are those of `workspace`.
-    pub fn set_workspace(&self, workspace: &Workspace) {
+    pub fn set_workspace(&self, workspace: &Arc<Workspace>) {
         let pages = |kind| kind == SourceKind::JavaScript;
         if workspace.sources.iter().any(|source| pages(source.kind)) {
             if self.assets.plugin().is_none() {
@@ -94,18 +106,58 @@ impl Web {
             }
         }
         self.receipts.set_workspace(workspace);
-        let documents = workspace.sources.iter().flat_map(|source| {
-            source.write_keys.iter().map(|key| {
-                let key = key.reveal();
-                let text = document::of(workspace, source, key, &self.address, &self.assets);
-                (key.into(), Content::new(text.into(), JSON))
-            })
-        });
-        let documents: Documents = documents.collect();
+        let mut current = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
+        let sources = workspace.sources.iter();
+        let documents: Documents =
+            sources.flat_map(|source| self.documents_of(workspace, source)).collect();
         if let Err(e) = self.keep(&documents) {
             warn!("the pages' settings aren't kept for the next start: {e:#}");
         }
         self.documents.store(Some(Arc::new(documents)));
+        *current = Some(workspace.clone());
+    }
+
+    fn documents_of(
+        &self,
+        workspace: &Workspace,
+        source: &Source,
+    ) -> impl Iterator<Item = (Box<str>, Content)> {
+        let around =
+            Around { address: &self.address, assets: &self.assets, watched: &self.watched };
+        source.write_keys.iter().map(move |key| {
+            let key = key.reveal();
+            let text = document::of(workspace, source, key, around);
+            (key.into(), Content::new(text.into(), JSON))
+        })
+    }
+
+    /// While the answer is kept, pages with `integration` report all that they do: those that load
+    /// from now on, or a minute later if their browser knows the settings already.
+    pub fn watch(self: &Arc<Self>, integration: &str) -> Watching {
+        Watching::new(self.clone(), integration)
+    }
+
+    /// Makes the documents anew that name `integration`.
+    fn tell_pages_of(&self, integration: &str) {
+        let current = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(workspace) = &*current else { return };
+        let Some(integration) = workspace.integration(integration) else { return };
+        let Configured::Web(_) = integration.configured else { return };
+        let mut documents =
+            self.documents.load_full().map(|all| (*all).clone()).unwrap_or_default();
+        for source in workspace.sources.iter().filter(|source| integration.takes(&source.id)) {
+            documents.extend(self.documents_of(workspace, source));
+        }
+        self.documents.store(Some(Arc::new(documents)));
+    }
+
+    /// What a page's content security policy must allow for `integration`; `None` if the page
+    /// doesn't deliver to it.
+    pub fn policy(&self, integration: &Integration) -> Option<Policy> {
+        match &integration.configured {
+            Configured::Web(web) => Some(Policy::of(&self.address, web.hosts())),
+            Configured::Cloud(_) => None,
+        }
     }
 
     fn keep(&self, documents: &Documents) -> Result<()> {

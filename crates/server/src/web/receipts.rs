@@ -21,6 +21,8 @@ use crate::workspace::Workspace;
 const MOST_IN_A_BODY: usize = 100;
 /// The plugin cuts an exception to 120 characters.
 const MOST_REASON: usize = 120;
+/// The plugin calls itself `heap-web@1.0.0`.
+const MOST_PLUGIN: usize = 40;
 /// The longest message id and action id that are kept; longer ones are no ids of ours.
 const MOST_ID: usize = 512;
 
@@ -30,8 +32,17 @@ const MOST_OF_ADDRESS: u32 = 1_200;
 const MOST_OF_SOURCE: u32 = 60_000;
 const MINUTE: Millis = 60_000;
 
-/// By source: the names of its plugins, and the ids of their integrations.
-type Pages = HashMap<Arc<str>, Vec<(&'static str, Arc<str>)>>;
+/// By source: its plugins.
+type Pages = HashMap<Arc<str>, Vec<Plugin>>;
+
+struct Plugin {
+    /// Its name without its version.
+    name: &'static str,
+    /// Id of its integration.
+    integration: Arc<str>,
+    /// Share of the successes that its pages are told to report while nobody watches.
+    share: f64,
+}
 
 /// Takes reports. One for the program.
 #[derive(Default)]
@@ -54,6 +65,11 @@ struct Body<'a> {
     /// `heap-web@1.0.0`.
     #[serde(default)]
     plugin: String,
+    #[serde(default)]
+    revision: u64,
+    /// The share by which the page chose what it reports.
+    #[serde(default)]
+    rate: Option<f64>,
     #[serde(borrow, default)]
     receipts: Vec<&'a RawValue>,
 }
@@ -84,9 +100,13 @@ impl Receipts {
         let mut pages = Pages::new();
         for integration in &workspace.integrations {
             let name = integration.destination.definition().names.first();
-            if let (Configured::Web(_), Some(name)) = (&integration.configured, name) {
+            if let (Configured::Web(web), Some(name)) = (&integration.configured, name) {
                 for source in &integration.sources {
-                    pages.entry(source.clone()).or_default().push((*name, integration.id.clone()));
+                    pages.entry(source.clone()).or_default().push(Plugin {
+                        name,
+                        integration: integration.id.clone(),
+                        share: web.report_share(),
+                    });
                 }
             }
         }
@@ -97,11 +117,12 @@ impl Receipts {
     pub(super) fn take(&self, reported: &Reported, now: Millis) {
         let Some(store) = self.store.get() else { return };
         let Ok(body) = serde_json::from_str::<Body<'_>>(&reported.body) else { return };
-        let plugin = body.plugin.split('@').next().unwrap_or_default();
+        let name = body.plugin.split('@').next().unwrap_or_default();
         let pages = self.pages.load();
         let of_source = pages.get(&reported.source.id);
-        let page = of_source.and_then(|list| list.iter().find(|(name, _)| *name == plugin));
-        let Some((_, integration)) = page else { return };
+        let plugin = of_source.and_then(|list| list.iter().find(|plugin| plugin.name == name));
+        let Some(plugin) = plugin else { return };
+        let version: Box<str> = body.plugin.chars().take(MOST_PLUGIN).collect::<String>().into();
         let most = self.room(reported, now).min(MOST_IN_A_BODY);
         let browser = browser::family(&reported.agent);
         let reports: Vec<PageReport> = body
@@ -112,8 +133,11 @@ impl Receipts {
             .map(|read| PageReport {
                 at: now,
                 source: reported.source.id.clone(),
-                integration: integration.clone(),
+                integration: plugin.integration.clone(),
                 browser: browser.into(),
+                plugin: version.clone(),
+                revision: body.revision,
+                stands_for: plugin.stands_for(read.result, body.rate),
                 ..read
             })
             .collect();
@@ -148,6 +172,20 @@ impl Receipts {
     }
 }
 
+impl Plugin {
+    /// What a report of a success stands for, as the page chose it by `told`. Never more than by
+    /// our own setting: else one invented report could stand for any number of pages.
+    fn stands_for(&self, result: PageResult, told: Option<f64>) -> f64 {
+        match result {
+            PageResult::Failed => 1.0,
+            PageResult::Loaded | PageResult::Sent | PageResult::Skipped => {
+                let share = told.unwrap_or(self.share).max(self.share);
+                if share > 0.0 { 1.0 / share.min(1.0) } else { 1.0 }
+            }
+        }
+    }
+}
+
 impl Receipt {
     /// A report that lacks only what the request tells; `None` if it makes no sense.
     fn read(self) -> Option<PageReport> {
@@ -175,6 +213,9 @@ impl Receipt {
             // A float that doesn't fit becomes the nearest that does.
             ms: self.ms.unwrap_or_default() as u32,
             browser: "".into(),
+            plugin: "".into(),
+            revision: 0,
+            stands_for: 1.0,
         })
     }
 }
@@ -232,7 +273,7 @@ mod tests {
 
         fn known(&self) -> u64 {
             let summary = self.store.page_summary("web", 0, 0).unwrap();
-            summary.events.values().sum::<u64>() + summary.pages.values().sum::<u64>()
+            summary.events.values().chain(summary.pages.values()).map(|told| told.reports).sum()
         }
     }
 
@@ -256,8 +297,29 @@ mod tests {
             reason: "".into(),
             ms: 2,
             browser: "Firefox".into(),
+            plugin: "heap-web@1.0.0".into(),
+            revision: 3,
+            stands_for: 20.0,
         };
         assert_eq!(desk.of("m1"), [expected]);
+    }
+
+    #[test]
+    fn a_sampled_report_stands_for_what_the_page_left_out_but_never_for_more_than_we_asked() {
+        let desk = Desk::new();
+        let told = |rate: Value, result: &str| {
+            let mut body = body(json!([{ "messageId": "m", "result": result }]));
+            body["rate"] = rate;
+            desk.tell("site", 1, NOW, body);
+            desk.of("m").pop().unwrap().stands_for
+        };
+        // The setting is 0.05; a page that somebody watches reports everything.
+        assert_eq!(told(json!(null), "sent"), 20.0);
+        assert_eq!(told(json!(1), "skipped"), 1.0);
+        assert_eq!(told(json!(0.5), "sent"), 2.0);
+        assert_eq!(told(json!(0.000_001), "sent"), 20.0);
+        assert_eq!(told(json!(700), "sent"), 1.0);
+        assert_eq!(told(json!(0.05), "failed"), 1.0);
     }
 
     #[test]

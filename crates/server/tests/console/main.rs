@@ -5,13 +5,22 @@ use std::process::Command;
 
 #[test]
 fn a_person_gets_on_with_the_console() {
+    drive("console.test.mjs");
+}
+
+#[test]
+fn what_pages_say_is_shown_as_their_word() {
+    drive("pages.test.mjs");
+}
+
+fn drive(tests: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console");
     assert!(
         folder.join("node_modules").is_dir(),
         "the console's tests need their packages: run `cargo xtask setup`"
     );
     let run = Command::new("node")
-        .args(["--test", "console.test.mjs"])
+        .args(["--test", tests])
         .env("HEAPLINE", env!("CARGO_BIN_EXE_heapline"))
         .current_dir(&folder)
         .output()

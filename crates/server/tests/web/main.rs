@@ -10,3 +10,4 @@ mod site;
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;

@@ -91,20 +91,42 @@ async fn the_ledger_shows_for_each_event_and_action_what_the_page_said() {
 
     let reports = house.client.ask("/integrations/heap-web-prod/page-reports").await;
     assert_eq!(reports["rate"], 0.5);
-    let loads =
-        json!({ "browser": "Firefox", "loaded": 1, "loadedInAll": 2, "blocked": 1, "failed": 0 });
-    assert_eq!(reports["browsers"], json!([loads]));
+    let loads = json!({ "loaded": 1, "loadedInAll": 2, "blocked": 1, "failed": 0,
+                        "otherEnvironment": 0 });
+    let mut firefox = loads.clone();
+    firefox["browser"] = "Firefox".into();
+    assert_eq!(reports["loads"], loads);
+    assert_eq!(reports["browsers"], json!([firefox]));
+    let mut hours = 0;
+    for hour in reports["hours"].as_array().unwrap() {
+        assert!(hour["at"].as_str().unwrap().ends_with(":00:00.000Z"));
+        hours += hour["loaded"].as_u64().unwrap() + hour["blocked"].as_u64().unwrap();
+    }
+    assert_eq!(hours, 2, "an hour may have turned");
     let events = json!([
-        { "result": "sent", "code": "", "count": 1 },
-        { "result": "skipped", "code": "consent", "count": 1 },
-        { "result": "failed", "code": "RangeError: broken", "count": 1 },
+        { "result": "sent", "code": "", "count": 1, "inAll": 2 },
+        { "result": "skipped", "code": "consent", "count": 1, "inAll": 2 },
+        { "result": "failed", "code": "RangeError: broken", "count": 1, "inAll": 1 },
     ]);
     assert_eq!(reports["events"], events);
     assert_eq!(reports["failures"][0]["code"], "sdk_load_failed");
+    assert_eq!(reports["failures"][0]["plugin"], "heap-web@1.0.0");
+    assert_eq!(reports["failures"][0]["revision"], 1);
     assert_eq!(reports["failures"][1]["messageId"], "m-failed");
     let later = "/integrations/heap-web-prod/page-reports?since=2999-01-01T00:00:00Z";
     assert_eq!(house.client.ask(later).await["browsers"], json!([]));
     assert_eq!(house.client.get("/api/v1/integrations/heap/page-reports").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_page_that_runs_another_environment_counts_once() {
+    let house = House::start(&shop()).await;
+    let other = json!({ "result": "failed", "reason": "other_environment" });
+    report(&house, json!([other, { "result": "loaded" }])).await;
+    let reports = house.client.ask("/integrations/heap-web-prod/page-reports").await;
+    let loads = json!({ "loaded": 1, "loadedInAll": 2, "blocked": 0, "failed": 0,
+                        "otherEnvironment": 1 });
+    assert_eq!(reports["loads"], loads);
 }
 
 #[tokio::test]

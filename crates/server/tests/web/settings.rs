@@ -194,3 +194,36 @@ async fn pages_get_it_until_the_store_is_closed() {
     let again = Embedded::open(house.data.path(), heapline_store::Settings::default());
     assert!(again.is_ok(), "the store was closed");
 }
+
+#[tokio::test]
+async fn the_policy_names_what_the_settings_need() {
+    for (settings, policy) in [
+        (
+            r#"appId = "11""#,
+            "script-src 'nonce-RANDOM' https://cdp.shop.example https://cdn.us.heap-api.com;\n\
+             connect-src https://cdp.shop.example https://c.us.heap-api.com;",
+        ),
+        (
+            r#"appId = "11", region = "EU", ingestServer = "https://in.shop.example/heap""#,
+            "script-src 'nonce-RANDOM' https://cdp.shop.example https://cdn.eu.heap-api.com;\n\
+             connect-src https://cdp.shop.example https://in.shop.example;",
+        ),
+        (
+            r#"appId = "11", hostname = "heap.shop.example""#,
+            "script-src 'nonce-RANDOM' https://cdp.shop.example https://heap.shop.example;\n\
+             connect-src https://cdp.shop.example https://heapanalytics.com;\n\
+             img-src https://heapanalytics.com;",
+        ),
+    ] {
+        let heap = heap_web(&format!("settings = {{ {settings} }}"));
+        let house = House::start_with(&site(NOBODY, &heap), |config| {
+            config.server.public_address = "https://cdp.shop.example".into();
+        })
+        .await;
+        let told = house.client.ask("/integrations/heap-web-prod/page-policy").await;
+        assert_eq!(told["header"], policy);
+        assert_eq!(told["scriptSrc"][0], "https://cdp.shop.example");
+        let missing = house.client.get("/api/v1/integrations/heap/page-policy").await;
+        assert_eq!(missing.status, 404);
+    }
+}

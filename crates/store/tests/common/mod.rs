@@ -147,6 +147,9 @@ pub(crate) fn report(n: i64, message_id: &str, result: PageResult, reason: &str)
         reason: reason.into(),
         ms: 3,
         browser: "Firefox".into(),
+        plugin: "p@1".into(),
+        revision: 7,
+        stands_for: 1.0,
     }
 }
 

@@ -243,6 +243,7 @@ describe("receipts", () => {
       writeKey: "wk",
       plugin: "heap-web@0.0.0-test",
       revision: 3,
+      rate: 1,
       sentAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       receipts: [
         { result: "loaded" },

@@ -11,9 +11,10 @@ use utoipa_axum::routes;
 
 use super::{Params, ProblemBody, run};
 use crate::admin::events::{List, Trace};
-use crate::admin::pages::PageReports;
+use crate::admin::page_reports::PageReports;
 use crate::admin::{EventParams, Refused, RefusedParams};
 use crate::control::{Control, Problem};
+use crate::web::Policy;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new()
@@ -21,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(trace_event))
         .routes(routes!(list_refused))
         .routes(routes!(get_page_reports))
+        .routes(routes!(get_page_policy))
 }
 
 /// Events that match, newest first.
@@ -62,7 +64,11 @@ struct Since {
     since: Option<String>,
 }
 
-/// What pages reported for an integration of pages.
+/// What the pages with an integration of pages report, summed up.
+///
+/// In how many the destination's script ran, was blocked or failed, in all, by browser and by hour;
+/// what became of events; the latest failures. All of it is the pages' word. Of successes pages
+/// report a sample, which `loadedInAll` and `inAll` make up for.
 #[utoipa::path(get, path = "/integrations/{id}/page-reports", tag = "events",
     params(("id" = String, Path, description = "Id of the integration"), Since),
     responses((status = 200, body = PageReports), (status = "default", body = ProblemBody)))]
@@ -72,4 +78,15 @@ async fn get_page_reports(
     Params(params): Params<Since>,
 ) -> Result<Json<PageReports>, Problem> {
     run(control, move |control| control.page_reports(&id, params.since.as_deref())).await
+}
+
+/// What a page's content security policy must allow for an integration of pages.
+#[utoipa::path(get, path = "/integrations/{id}/page-policy", tag = "integrations",
+    params(("id" = String, Path, description = "Id of the integration")),
+    responses((status = 200, body = Policy), (status = "default", body = ProblemBody)))]
+async fn get_page_policy(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+) -> Result<Json<Policy>, Problem> {
+    Ok(Json(control.page_policy(&id)?))
 }

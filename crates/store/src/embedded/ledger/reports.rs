@@ -6,7 +6,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Row, Transaction, params};
 
 use super::ring::{Record, Ring, Size};
-use crate::{Error, Millis, PageReport, PageResult, PageSummary, Settings};
+use crate::page_report::HOUR;
+use crate::{Error, Millis, PageReport, PageResult, PageSummary, Settings, Told};
 
 /// See the [module](self).
 pub(crate) struct Reports {
@@ -16,7 +17,7 @@ pub(crate) struct Reports {
 
 impl Record for PageReport {
     const NAME: &'static str = "reports";
-    const VERSION: i64 = 1;
+    const VERSION: i64 = 2;
     const SCHEMA: &'static str = "
     CREATE TABLE reports (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -29,11 +30,19 @@ impl Record for PageReport {
         reason TEXT NOT NULL,
         ms INTEGER NOT NULL,
         browser TEXT NOT NULL,
-        bytes INTEGER NOT NULL
+        bytes INTEGER NOT NULL,
+        plugin TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        stands_for REAL NOT NULL
     );
     CREATE INDEX reports_event ON reports (source, message_id) WHERE message_id <> '';
     CREATE INDEX reports_integration ON reports (integration, at);
     CREATE INDEX reports_at ON reports (at);";
+    const OLDEST: i64 = 1;
+    const UPGRADE: &'static str = "
+    ALTER TABLE reports ADD COLUMN plugin TEXT NOT NULL DEFAULT '';
+    ALTER TABLE reports ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE reports ADD COLUMN stands_for REAL NOT NULL DEFAULT 1;";
 
     fn bytes(&self) -> usize {
         PageReport::bytes(self)
@@ -43,8 +52,8 @@ impl Record for PageReport {
         let PageReport { at, source, integration, message_id, action, result, reason, .. } = self;
         into.prepare_cached(
             "INSERT INTO reports (at, source, integration, message_id, action, result, reason, ms,
-                                  browser, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                  browser, bytes, plugin, revision, stands_for)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
             at,
@@ -56,14 +65,17 @@ impl Record for PageReport {
             reason,
             self.ms,
             self.browser,
-            self.bytes() as i64
+            self.bytes() as i64,
+            self.plugin,
+            self.revision as i64,
+            self.stands_for
         ])?;
         Ok(())
     }
 }
 
 const COLUMNS: &str = "SELECT at, source, integration, message_id, action, result, reason, ms, \
-                       browser FROM reports";
+                       browser, plugin, revision, stands_for FROM reports";
 
 fn report(row: &Row<'_>) -> rusqlite::Result<PageReport> {
     Ok(PageReport {
@@ -76,6 +88,9 @@ fn report(row: &Row<'_>) -> rusqlite::Result<PageReport> {
         reason: row.get(6)?,
         ms: row.get(7)?,
         browser: row.get(8)?,
+        plugin: row.get(9)?,
+        revision: row.get::<_, i64>(10)? as u64,
+        stands_for: row.get(11)?,
     })
 }
 
@@ -113,31 +128,35 @@ impl Reports {
         failures: usize,
     ) -> Result<PageSummary, Error> {
         let about = "FROM reports WHERE integration = ?1 AND at >= ?2";
+        let told = "count(*), sum(stands_for)";
         let pages = format!(
-            "SELECT browser, result, reason, count(*) {about} AND message_id = '' \
-             GROUP BY browser, result, reason"
+            "SELECT at / {HOUR} * {HOUR}, browser, result, reason, {told} {about} \
+             AND message_id = '' GROUP BY 1, 2, 3, 4"
         );
-        let events = format!(
-            "SELECT result, reason, count(*) {about} AND message_id <> '' GROUP BY result, reason"
-        );
+        let events =
+            format!("SELECT result, reason, {told} {about} AND message_id <> '' GROUP BY 1, 2");
         let latest = format!(
             "{COLUMNS} WHERE integration = ?1 AND at >= ?2 AND result = ?3 \
              ORDER BY id DESC LIMIT ?4"
         );
         let most = i64::try_from(failures).unwrap_or(i64::MAX);
         self.ring.read(|connection| {
-            let count = |row: &Row<'_>, at| row.get::<_, i64>(at).map(|count| count as u64);
+            let told = |row: &Row<'_>, at| -> rusqlite::Result<Told> {
+                let reports = row.get::<_, i64>(at)? as u64;
+                Ok(Told { reports, in_all: row.get(at + 1)? })
+            };
             Ok(PageSummary {
                 pages: connection
                     .prepare_cached(&pages)?
                     .query_map(params![integration, since], |row| {
-                        Ok(((row.get(0)?, row.get(1)?, row.get(2)?), count(row, 3)?))
+                        let of = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                        Ok((of, told(row, 4)?))
                     })?
                     .collect::<rusqlite::Result<_>>()?,
                 events: connection
                     .prepare_cached(&events)?
                     .query_map(params![integration, since], |row| {
-                        Ok(((row.get(0)?, row.get(1)?), count(row, 2)?))
+                        Ok(((row.get(0)?, row.get(1)?), told(row, 2)?))
                     })?
                     .collect::<rusqlite::Result<_>>()?,
                 failures: connection

@@ -20,6 +20,10 @@ pub(super) trait Record: Send + 'static {
     const VERSION: i64;
     /// Makes the table.
     const SCHEMA: &'static str;
+    /// The earliest version of the schema that is still known.
+    const OLDEST: i64 = Self::VERSION;
+    /// Brings a table of the version before to the present one.
+    const UPGRADE: &'static str = "";
 
     /// Bytes of its text.
     fn bytes(&self) -> usize;
@@ -64,7 +68,12 @@ pub(super) struct Size {
 impl<R: Record> Ring<R> {
     pub(super) fn open(dir: &Path, most: Size) -> Result<Ring<R>, Error> {
         let path = dir.join(format!("{}.db", R::NAME));
-        let connection = sql::open(&path, R::VERSION, R::SCHEMA)?;
+        let (connection, version) = sql::open_since(&path, R::OLDEST, R::VERSION, R::SCHEMA)?;
+        if version < R::VERSION {
+            let (upgrade, now) = (R::UPGRADE, R::VERSION);
+            let steps = format!("BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {now}; COMMIT");
+            connection.execute_batch(&steps).map_err(failed(&path))?;
+        }
         connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(failed(&path))?;
         let mut table = Table { path, connection, size: Size { items: 0, bytes: 0 } };
         table.measure::<R>()?;
