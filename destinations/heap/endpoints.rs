@@ -3,7 +3,8 @@
 //! Limits: developers.heap.io, *Track* and *Add User Properties*, single and bulk.
 
 use heapline_action::plan::{
-    Endpoint, EndpointId, Item, Json, Limit, LimitCounts, LimitScope, Plan, Reading, Refusal,
+    Answer, Blame, Endpoint, EndpointId, Item, Json, Limit, LimitCounts, LimitScope, Plan, Reading,
+    Refusal,
 };
 
 use super::config::{Api, Config};
@@ -100,13 +101,27 @@ fn unescaped_bytes(item: &Item) -> usize {
     }
 }
 
-/// Heap documents 200 and 400 only; the rest follows HTTP. A redirect isn't followed.
-pub(super) fn read(status: u16) -> Reading {
-    match status {
+/// Heap documents 200 and 400 only; the rest follows HTTP. A redirect isn't followed: the address is
+/// wrong.
+pub(super) fn read(answer: &Answer) -> Reading {
+    match answer.status {
         200..=299 => Reading::Delivered,
         408 | 423 | 429 => Reading::Retry,
-        501 => Reading::Rejected,
+        413 | 422 => Reading::Rejected(Blame::Items),
+        300..=399 | 401..=405 | 407 | 410 | 501 => Reading::Rejected(Blame::Account),
         500..=599 => Reading::Retry,
-        _ => Reading::Rejected,
+        _ => Reading::Rejected(blamed(&answer.excerpt)),
+    }
+}
+
+/// Whom the text of a rejection names. Heap's own texts name the place in the body, such as
+/// `postBody.events[0].properties should be object` (seen in `iagomelanias/heap-php`, issue 4).
+fn blamed(text: &str) -> Blame {
+    if text.contains("postBody.events") || text.contains("postBody.users") {
+        Blame::Items
+    } else if text.contains("app_id") {
+        Blame::Account
+    } else {
+        Blame::Unsaid
     }
 }

@@ -98,7 +98,15 @@ impl Cloud for HeapCloud {
     }
 
     fn read(&self, answer: &Answer) -> Reading {
-        endpoints::read(answer.status)
+        endpoints::read(answer)
+    }
+
+    fn remedy(&self) -> String {
+        format!(
+            "Check that Heap has an environment with the App ID {:?} in the region of the settings, \
+             and that {} is its address.",
+            self.config.app_id, self.config.base_url
+        )
     }
 
     fn retry_window_ms(&self) -> u64 {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use heapline_action::destination::{Cloud, Configured, Web};
-use heapline_action::plan::{Answer, LimitCounts, LimitScope, Reading};
+use heapline_action::plan::{Answer, Blame, LimitCounts, LimitScope, Reading};
 use heapline_action::value::Value;
 use heapline_destinations::find;
 use std::sync::Arc;
@@ -179,19 +179,35 @@ fn windows_and_warnings_follow_the_settings() {
 }
 
 #[test]
-fn answers_are_read_by_their_status() {
+fn answers_are_read_by_status_and_text() {
+    use Blame::{Account, Items, Unsaid};
     let cloud = cloud(r#"{"appId":"1"}"#);
-    let read = |status| {
-        cloud.read(&Answer { status, retry_after_ms: Some(1), excerpt: "anything".to_owned() })
+    let read = |status, text: &str| {
+        cloud.read(&Answer { status, retry_after_ms: Some(1), excerpt: text.to_owned() })
     };
     for status in [200, 201, 204, 299] {
-        assert_eq!(read(status), Reading::Delivered, "{status}");
+        assert_eq!(read(status, "anything"), Reading::Delivered, "{status}");
     }
     for status in [408, 423, 429, 500, 502, 503, 504, 599] {
-        assert_eq!(read(status), Reading::Retry, "{status}");
+        assert_eq!(read(status, "anything"), Reading::Retry, "{status}");
     }
-    for status in [301, 307, 400, 401, 403, 404, 405, 409, 413, 415, 422, 501] {
-        assert_eq!(read(status), Reading::Rejected, "{status}");
+    for (statuses, text, blame) in [
+        (&[301, 307, 401, 402, 403, 404, 405, 410, 501][..], "anything", Account),
+        (&[413, 422], "anything", Items),
+        (&[400, 409, 415, 418], "anything", Unsaid),
+        (&[400], "", Unsaid),
+        (&[400], "{}", Unsaid),
+        (&[400], "Bad request", Unsaid),
+        (&[400], "postBody should be object", Unsaid),
+        (&[400], "postBody should have required property 'app_id'", Account),
+        (&[400], "postBody.app_id should match pattern \"^[0-9]+$\"", Account),
+        (&[400], "postBody.events[7].properties should be object", Items),
+        (&[400], "postBody.events[0].properties['app_id'] should be number,string", Items),
+        (&[400], "postBody.users should NOT have more than 1000 items", Items),
+    ] {
+        for status in statuses {
+            assert_eq!(read(*status, text), Reading::Rejected(blame), "{status} {text}");
+        }
     }
 }
 

@@ -219,6 +219,11 @@ pub trait Cloud: Send + Sync {
     /// How to read an answer.
     fn read(&self, answer: &Answer) -> Reading;
 
+    /// What to look at if every request is refused, whatever it carries: one or two sentences.
+    fn remedy(&self) -> String {
+        "Check the integration's settings.".to_owned()
+    }
+
     /// Longest time in milliseconds that a delivery is tried again.
     fn retry_window_ms(&self) -> u64;
 

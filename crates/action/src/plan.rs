@@ -217,7 +217,18 @@ pub enum Reading {
     /// Nothing was taken; the same request may work later.
     Retry,
     /// The same request will never work.
-    Rejected,
+    Rejected(Blame),
+}
+
+/// What a rejection finds fault with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// One of the items, or their size: without it the others would be taken.
+    Items,
+    /// Who sends, or where to: any other request would be rejected as well.
+    Account,
+    /// It doesn't say.
+    Unsaid,
 }
 
 /// Something that was changed on the way, worth telling.

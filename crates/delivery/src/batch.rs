@@ -255,11 +255,7 @@ impl<'u> Picker<'_, '_, 'u> {
     fn end_run(&mut self) {
         let Some(run) = self.run.take().filter(|run| run.items > 0) else { return };
         for budget in &mut self.outlet.own {
-            let amount = match budget.counts() {
-                LimitCounts::Items => run.items,
-                LimitCounts::Requests => 1,
-            };
-            budget.charge(run.key, amount);
+            budget.charge(run.key, budget.amount(run.items));
         }
         self.maker.batch.charges.push((run.key, run.items));
     }

@@ -49,6 +49,14 @@ impl Budget {
         self.limit.counts
     }
 
+    /// What a request with so many items of one key counts.
+    pub(crate) fn amount(&self, items: u32) -> u32 {
+        match self.limit.counts {
+            LimitCounts::Items => items,
+            LimitCounts::Requests => 1,
+        }
+    }
+
     /// How much `key` may send now.
     pub(crate) fn room(&self, key: u64) -> u32 {
         self.count().saturating_sub(self.used.get(&key).copied().unwrap_or(0))

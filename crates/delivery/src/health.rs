@@ -1,17 +1,34 @@
-//! Whether an endpoint is alive, and when it may be tried again.
+//! Whether an endpoint is alive, whether it is to be believed, and when it may be tried again.
 
 use std::sync::Arc;
 
-use heapline_action::plan::Answer;
+use heapline_action::plan::{Answer, Blame};
 
-use crate::message::Policy;
+use crate::message::{Policy, Standing, Trouble};
 use crate::random::Random;
+
+/// So much doubt, and an endpoint is held: it refuses everything, whatever it is sent.
+const HELD_AT: u32 = 100;
+
+/// Doubt from a refusal that finds fault with the account or the address: 20 in a row hold it.
+/// Bisecting 1,000 items for one that is to blame takes at most 11 refusals in a row.
+const BY_ACCOUNT: u32 = 5;
+
+/// Doubt from a refusal that doesn't say: 100 in a row hold it.
+const BY_UNSAID: u32 = 1;
+
+/// Each hold that ends by itself doubles the doubt that the next one takes, so many times.
+const DOUBLINGS: u32 = 6;
 
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     /// Answers so far that show life.
     pub(crate) successes: u64,
     down: Option<Down>,
+    /// From refusals since something was last taken.
+    doubt: u32,
+    /// Holds that ended by themselves: the items may have been to blame after all.
+    released: u32,
 }
 
 #[derive(Debug)]
@@ -19,12 +36,15 @@ pub(crate) struct Down {
     pub(crate) since_ms: u64,
     pub(crate) until_ms: u64,
     failures: u32,
-    /// Most steps in the next probe. Each is half as large as the one before, so that no single item
-    /// can make a living endpoint look dead; after the smallest they start anew.
+    /// Most steps in the next probe. In an outage each is half as large as the one before, so that
+    /// no single item can make a living endpoint look dead; after the smallest they start anew.
     pub(crate) max_steps: usize,
     pub(crate) answer: Arc<Answer>,
     /// Requests from this one on are probes; those before were sent in good faith.
     first_probe: u64,
+    /// It refuses everything, with this blame. Each probe is a single step, each of another user,
+    /// since any of them may be to blame.
+    refuses: Option<Blame>,
 }
 
 /// A request that failed.
@@ -36,6 +56,8 @@ pub(crate) struct Probe {
     pub(crate) steps: usize,
     /// Number of the next request.
     pub(crate) next: u64,
+    /// It was refused like all others.
+    pub(crate) refused: Option<Blame>,
 }
 
 impl Health {
@@ -43,10 +65,61 @@ impl Health {
         self.down.as_ref()
     }
 
-    /// An answer that shows life: one success ends an outage.
+    pub(crate) fn standing(&self) -> Standing {
+        let Some(down) = &self.down else { return Standing::Open };
+        let Down { since_ms, until_ms, .. } = *down;
+        let trouble = Trouble { since_ms, until_ms, answer: down.answer.clone() };
+        if down.is_held() { Standing::Held(trouble) } else { Standing::Down(trouble) }
+    }
+
+    /// It has taken something: that ends an outage, a hold, and all doubt.
+    pub(crate) fn delivers(&mut self) {
+        if self.down.as_ref().is_some_and(|down| down.is_held() && down.failures > 0) {
+            self.released += 1;
+        }
+        self.doubt = 0;
+        self.lives();
+    }
+
+    /// An answer that shows life: one ends an outage.
     pub(crate) fn lives(&mut self) {
         self.successes += 1;
         self.down = None;
+    }
+
+    /// It has refused something. True if it is held for that: then the refusal says nothing of the
+    /// items.
+    pub(crate) fn refuses(&mut self, blame: Blame) -> bool {
+        let (doubt, enough) = match blame {
+            Blame::Items => {
+                self.doubt = 0;
+                return false;
+            }
+            Blame::Account => (BY_ACCOUNT, true),
+            // Something has changed if it no longer says that it is the account.
+            Blame::Unsaid => (BY_UNSAID, self.held_for() != Some(Blame::Account)),
+        };
+        if self.held_for().is_some() {
+            if !enough {
+                self.doubt = 0;
+            }
+            return enough;
+        }
+        self.doubt = self.doubt.saturating_add(doubt);
+        self.doubt >= HELD_AT << self.released.min(DOUBLINGS)
+    }
+
+    /// An earlier lane had it held since then: one probe tells whether it still is to be.
+    pub(crate) fn hold(&mut self, since_ms: u64, until_ms: u64, answer: Arc<Answer>) {
+        self.down = Some(Down {
+            since_ms,
+            until_ms,
+            failures: 0,
+            max_steps: 1,
+            answer,
+            first_probe: 0,
+            refuses: Some(Blame::Unsaid),
+        });
     }
 
     /// A failure that says something about the endpoint and not about an item. Gives the time until
@@ -66,16 +139,33 @@ impl Health {
             max_steps: usize::MAX,
             answer: answer.clone(),
             first_probe: probe.request,
+            refuses: None,
         });
-        if probe.request >= down.first_probe {
+        let was_held = down.is_held();
+        down.refuses = probe.refused.or(down.refuses);
+        if probe.request >= down.first_probe || was_held != down.is_held() {
             let wait = backoff(policy, down.failures, random);
             down.failures = down.failures.saturating_add(1);
             down.until_ms = now_ms.saturating_add(wait);
             down.first_probe = probe.next;
-            down.max_steps = if probe.steps > 1 { probe.steps / 2 } else { usize::MAX };
+            down.max_steps = match down.refuses {
+                Some(_) => 1,
+                None if probe.steps > 1 => probe.steps / 2,
+                None => usize::MAX,
+            };
             down.answer = answer.clone();
         }
         down.until_ms
+    }
+
+    fn held_for(&self) -> Option<Blame> {
+        self.down.as_ref().and_then(|down| down.refuses)
+    }
+}
+
+impl Down {
+    pub(crate) fn is_held(&self) -> bool {
+        self.refuses.is_some()
     }
 }
 

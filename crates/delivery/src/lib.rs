@@ -12,6 +12,8 @@
 //! * A step that the destination has taken is not sent again.
 //! * Each parcel ends exactly once, by [`Decision::Settle`].
 //! * Nothing is sent while the destination asked for quiet, and no limit of an endpoint is exceeded.
+//! * An endpoint that refuses everything, with answers that find no fault with the items, costs few
+//!   parcels: it is held, and the rest waits. One that refuses some of the items is not held for long.
 #![deny(missing_docs)]
 
 mod batch;
@@ -25,5 +27,6 @@ mod users;
 
 pub use lane::Lane;
 pub use message::{
-    Carried, Decision, End, Fact, Load, Outgoing, Parcel, Policy, RequestId, Unfinished, Usage,
+    Carried, Decision, End, Fact, Held, Load, Memory, Outgoing, Parcel, Policy, RequestId, Sent,
+    Standing, Trouble, Unfinished, Usage,
 };

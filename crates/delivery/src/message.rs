@@ -43,9 +43,44 @@ pub struct Parcel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
+/// What of a lane matters to the one that comes after it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// [`Lane::quiet_until_ms`](crate::Lane::quiet_until_ms).
+    pub quiet_until_ms: u64,
+    /// Endpoints that were [`Standing::Held`]. They are asked once, and go on if that is taken.
+    pub held: Vec<Held>,
+    /// What was sent of late, oldest answer first: it counts under the limits of the integration.
+    pub sent: Vec<Sent>,
+}
+
+/// An endpoint that was held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Which.
+    pub endpoint: EndpointId,
+    /// [`Trouble::since_ms`].
+    pub since_ms: u64,
+    /// What it says.
+    pub answer: Answer,
+}
+
+/// A request that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Where to.
+    pub endpoint: EndpointId,
+    /// When it was answered, in milliseconds.
+    pub answered_ms: u64,
+    /// What it carried.
+    pub items: u32,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Fact {
+    /// There was a lane before. To be told first, if at all.
+    Recall(Memory),
     /// These are to be delivered.
     Offer(Vec<Parcel>),
     /// A request that the lane ordered has ended.
@@ -142,6 +177,30 @@ pub struct Carried {
     pub step: u8,
     /// Index of the item in [`Outgoing::items`] that says it.
     pub item: u32,
+}
+
+/// How an endpoint does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// It takes what it is sent, as far as is known.
+    Open,
+    /// It fails. It is tried now and then.
+    Down(Trouble),
+    /// It refuses everything, for what seems to be no fault of the items: what is for it waits, and
+    /// now and then a single step is tried. It goes on as soon as one is taken or refused for another
+    /// reason.
+    Held(Trouble),
+}
+
+/// What is the matter with an endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// When it began, in milliseconds.
+    pub since_ms: u64,
+    /// When it is tried again, in milliseconds; not before, at least.
+    pub until_ms: u64,
+    /// What it said at last.
+    pub answer: Arc<Answer>,
 }
 
 /// How much is inside a lane.

@@ -59,9 +59,10 @@ fn planted_faults_are_noticed() {
         (Plant::TakesResetsForSuccess, "lost"),
         (Plant::LiesAboutLimits, "over the limit"),
         (Plant::LosesAParcel, "never ended"),
+        (Plant::BlamesItems, "too many that were not to blame"),
+        (Plant::ForgetsQuiet, "sent while told to be quiet"),
     ] {
-        let complaints: Vec<String> = (0..25).filter_map(|seed| run(seed, plant).err()).collect();
-        let seen = complaints.iter().any(|trace| trace.contains(complaint));
-        assert!(seen, "{plant:?} was not noticed in {} failures", complaints.len());
+        let seen = |seed| run(seed, plant).is_err_and(|trace| trace.contains(complaint));
+        assert!((0..100).any(seen), "{plant:?} was not noticed");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use heapline_action::plan::{
-    Answer, Endpoint, EndpointId, Item, Json, Limit, LimitCounts, LimitScope, Reading, Step,
+    Answer, Blame, Endpoint, EndpointId, Item, Json, Limit, LimitCounts, LimitScope, Reading, Step,
 };
 use heapline_delivery::{Decision, End, Fact, Lane, Outgoing, Parcel, Policy};
 
@@ -75,7 +75,9 @@ pub fn read(status: u16) -> Reading {
     match status {
         200..=299 => Reading::Delivered,
         0 | 408 | 423 | 429 | 500 | 502..=599 => Reading::Retry,
-        _ => Reading::Rejected,
+        401 | 403 | 404 => Reading::Rejected(Blame::Account),
+        422 => Reading::Rejected(Blame::Items),
+        _ => Reading::Rejected(Blame::Unsaid),
     }
 }
 

@@ -59,7 +59,7 @@ impl Destination {
             if scenario.stores_good_items {
                 self.store(request, &scenario.refused);
             }
-            return answer(400, None);
+            return answer(scenario.refusal, None);
         }
         self.store(request, &BTreeSet::new());
         answer(200, None)

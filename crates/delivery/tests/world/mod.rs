@@ -8,11 +8,13 @@ pub mod scenario;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use heapline_action::plan::{Answer, Item, LimitCounts, Reading};
-use heapline_delivery::{Decision, End, Fact, Lane, Outgoing, Parcel, RequestId};
+use heapline_action::plan::{Answer, Blame, EndpointId, Item, LimitCounts, LimitScope, Reading};
+use heapline_delivery::{
+    Decision, End, Fact, Held, Lane, Memory, Outgoing, Parcel, RequestId, Sent, Standing,
+};
 
 use self::destination::Destination;
-use self::scenario::{Dice, START_MS, Scenario};
+use self::scenario::{Dice, START_MS, Scenario, is_lockout};
 use crate::common::read;
 
 /// A fault of the courier, planted to see that the checks see.
@@ -31,6 +33,10 @@ pub enum Plant {
     LiesAboutLimits,
     /// Loses one parcel.
     LosesAParcel,
+    /// Takes what concerns the account for a fault of the items.
+    BlamesItems,
+    /// Forgets after a crash what the destination asked for.
+    ForgetsQuiet,
 }
 
 /// What is known of a parcel outside the lane.
@@ -66,6 +72,12 @@ pub struct World {
     /// The lane has forgotten what it sent before; limits hold again from here.
     limits_from_ms: u64,
     next_offer: usize,
+    /// What was answered so far.
+    sent: Vec<Sent>,
+    /// A step that has just been refused alone, and where.
+    refused_alone: Option<(EndpointId, u64, u8)>,
+    /// Parcels that were refused for no fault of their own.
+    for_account: usize,
     /// The latest update of each property that was acknowledged: (user, key) to parcel.
     updated: BTreeMap<(String, String), u64>,
     pub requests: usize,
@@ -89,6 +101,9 @@ impl World {
             quiet_until_ms: 0,
             limits_from_ms: 0,
             next_offer: 0,
+            sent: Vec::new(),
+            refused_alone: None,
+            for_account: 0,
             updated: BTreeMap::new(),
             requests: 0,
             trace: String::new(),
@@ -169,7 +184,9 @@ impl World {
             | Plant::DropsRetryAfter
             | Plant::ForgetsProgress
             | Plant::TakesResetsForSuccess
-            | Plant::LiesAboutLimits => {}
+            | Plant::LiesAboutLimits
+            | Plant::BlamesItems
+            | Plant::ForgetsQuiet => {}
         }
         self.tell(Fact::Offer(parcels));
     }
@@ -177,13 +194,18 @@ impl World {
     fn crash(&mut self) {
         // What was sent may still arrive, but before the program is up again.
         self.arrivals(u64::MAX);
+        let limits = self.scenario.policy.endpoints.iter().flat_map(|e| &e.limits);
+        let own = limits.clone().any(|limit| limit.scope == LimitScope::Identity);
+        if own || !self.flying.is_empty() {
+            // Of these nothing is known any more.
+            let window = limits.map(|limit| limit.window_ms).max().unwrap_or(0);
+            self.limits_from_ms = self.now_ms + self.scenario.latency_ms.1 + window;
+        }
         self.flying.clear();
-        let window = self.scenario.policy.endpoints.iter().flat_map(|e| &e.limits);
-        let window = window.map(|limit| limit.window_ms).max().unwrap_or(0);
-        self.limits_from_ms = self.now_ms + self.scenario.latency_ms.1 + window;
-        self.quiet_until_ms = 0;
         let lane = self.new_lane();
         let old = std::mem::replace(&mut self.lane, lane);
+        let memory = self.memory(&old);
+        self.lane.handle(self.now_ms, Fact::Recall(memory), &mut Vec::new());
         let mut since: BTreeMap<u64, Option<u64>> = BTreeMap::new();
         for unfinished in old.into_unfinished() {
             assert_eq!(unfinished.steps_done, self.known[&unfinished.parcel].taken);
@@ -200,12 +222,34 @@ impl World {
             Parcel { done, failing_since_ms, ..known.parcel.clone() }
         });
         let again: Vec<Parcel> = again.collect();
-        // A refused step is forgotten: it may be sent and refused again.
+        // A refused step is forgotten: it may be sent and refused again. If it was refused for no
+        // fault of its own it may even be taken, later than what came after it.
         for parcel in &again {
             let known = self.known.get_mut(&parcel.id).unwrap();
-            known.resolved = known.taken;
+            if known.resolved != known.taken {
+                known.resolved = known.taken;
+                self.updated.retain(|(user, _), _| **user != *parcel.user);
+            }
         }
         self.tell(Fact::Offer(again));
+    }
+
+    /// What a courier keeps of a lane.
+    fn memory(&self, old: &Lane) -> Memory {
+        let held = (0..).map(EndpointId).zip(old.standings());
+        let held = held.filter_map(|(endpoint, standing)| match standing {
+            Standing::Held(trouble) => {
+                let answer = Answer::clone(&trouble.answer);
+                Some(Held { endpoint, since_ms: trouble.since_ms, answer })
+            }
+            Standing::Open | Standing::Down(_) => None,
+        });
+        let quiet = self.plant != Plant::ForgetsQuiet;
+        Memory {
+            quiet_until_ms: if quiet { old.quiet_until_ms() } else { 0 },
+            held: held.collect(),
+            sent: self.sent.clone(),
+        }
     }
 
     fn toggle_pause(&mut self) {
@@ -257,6 +301,17 @@ impl World {
         if self.plant == Plant::TakesResetsForSuccess && answer.status == 0 {
             reading = Reading::Delivered;
         }
+        if self.plant == Plant::BlamesItems && matches!(reading, Reading::Rejected(_)) {
+            reading = Reading::Rejected(Blame::Items);
+        }
+        self.sent.push(Sent {
+            endpoint: flying.request.endpoint,
+            answered_ms: self.now_ms,
+            items: u32::try_from(flying.request.items.len()).unwrap(),
+        });
+        if let (Reading::Rejected(_), [carried]) = (reading, &flying.request.carried[..]) {
+            self.refused_alone = Some((flying.request.endpoint, carried.parcel, carried.step));
+        }
         for carried in &flying.request.carried {
             let known = self.known.get_mut(&carried.parcel).unwrap();
             let bit = 1 << carried.step;
@@ -275,8 +330,7 @@ impl World {
                         }
                     }
                 }
-                Reading::Rejected if flying.request.carried.len() == 1 => known.resolved |= bit,
-                Reading::Rejected | Reading::Retry => {}
+                Reading::Rejected(_) | Reading::Retry => {}
             }
         }
         self.tell(Fact::Ended { request, record: request.0, reading, answer });
@@ -286,6 +340,11 @@ impl World {
         let mut out = Vec::new();
         self.lane.handle(self.now_ms, fact, &mut out);
         self.wake_ms = None;
+        if let Some((endpoint, parcel, step)) = self.refused_alone.take()
+            && !self.is_held(endpoint)
+        {
+            self.known.get_mut(&parcel).unwrap().resolved |= 1 << step;
+        }
         for decision in out {
             writeln!(self.trace, "{} {decision:?}", self.now_ms - START_MS).unwrap();
             match decision {
@@ -314,6 +373,11 @@ impl World {
         }
     }
 
+    fn is_held(&self, endpoint: EndpointId) -> bool {
+        let standing = self.lane.standings().nth(usize::from(endpoint.0)).unwrap();
+        matches!(standing, Standing::Held(_))
+    }
+
     fn send(&mut self, request: Outgoing) {
         assert!(!self.paused, "sent while paused");
         assert!(self.now_ms >= self.quiet_until_ms, "sent while told to be quiet");
@@ -322,6 +386,10 @@ impl World {
         let endpoint = request.endpoint;
         let beside = self.flying.values().filter(|f| f.request.endpoint == endpoint).count();
         assert!(beside < self.scenario.policy.max_in_flight, "too many in flight");
+        if self.is_held(endpoint) {
+            let single = request.carried.len() == 1;
+            assert!(single && beside == 0, "more than one step for an endpoint that is held");
+        }
         self.requests += 1;
         let (least, most) = self.scenario.latency_ms;
         let arrives_ms = self.now_ms + self.dice.between(least, most);
@@ -400,8 +468,15 @@ impl World {
         match &end {
             End::Delivered => assert_eq!(steps_done, whole, "delivered, but not all of it"),
             End::Failed { step, answer } => {
-                assert!(self.scenario.refused.contains(&(id, *step)), "{id} was not to blame");
-                assert_eq!((answer.status, known.resolved), (400, whole));
+                assert_eq!(known.resolved, whole);
+                if self.scenario.refused.contains(&(id, *step)) {
+                    assert!(answer.status == self.scenario.refusal || is_lockout(answer.status));
+                } else {
+                    assert!(is_lockout(answer.status), "{id} was not to blame");
+                    self.for_account += 1;
+                    let bearable = self.scenario.bearable();
+                    assert!(self.for_account <= bearable, "too many that were not to blame");
+                }
             }
             // What its user sent before may have blocked it for so long, but nothing of others.
             End::Expired { .. } => {

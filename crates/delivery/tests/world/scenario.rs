@@ -38,7 +38,8 @@ impl Dice {
     }
 }
 
-/// A time in which an endpoint, or all, answers nothing but failures.
+/// A time in which an endpoint, or all, answers nothing but failures; with 400 or 401 it refuses
+/// everything, for no fault of the items.
 #[derive(Clone, Debug)]
 pub struct Outage {
     pub endpoint: Option<EndpointId>,
@@ -68,6 +69,8 @@ pub struct Scenario {
     pub outages: Vec<Outage>,
     /// (parcel, step) that are refused for good.
     pub refused: BTreeSet<(u64, u8)>,
+    /// The status of that.
+    pub refusal: u16,
     /// (parcel, step) that make the destination stumble, for ever.
     pub stumbling: BTreeSet<(u64, u8)>,
     /// On a refusal the good items are stored all the same.
@@ -96,6 +99,7 @@ impl Scenario {
             calm_ms,
             outages: Vec::new(),
             refused: BTreeSet::new(),
+            refusal: dice.pick(&[400, 403, 422]),
             stumbling: BTreeSet::new(),
             stores_good_items: dice.percent(30),
             latency_ms: dice.pick(&[(0, 0), (1, 5), (10, 200), (1, 10_000)]),
@@ -113,6 +117,17 @@ impl Scenario {
                 to_ms: dice.between(from_ms, calm_ms),
                 status: dice.pick(&[0, 408, 500, 503]),
             });
+        }
+        if dice.percent(35) {
+            let from_ms = if dice.percent(50) { START_MS } else { dice.between(START_MS, calm_ms) };
+            scenario.outages.push(Outage {
+                endpoint: dice.pick(&[None, Some(PROPERTIES), Some(EVENTS)]),
+                from_ms,
+                to_ms: dice.between(from_ms, calm_ms),
+                status: dice.pick(&[400, 401]),
+            });
+            // So that what is held is held for the lockout alone.
+            scenario.refusal = 422;
         }
         if hopeless {
             scenario.outages.push(Outage {
@@ -143,6 +158,19 @@ impl Scenario {
         scenario
     }
 
+    /// How many parcels may be refused for no fault of their own, each time that an endpoint starts
+    /// to refuse everything.
+    pub fn bearable(&self) -> usize {
+        let lockouts = self.outages.iter().filter(|outage| is_lockout(outage.status));
+        let each = lockouts.map(|outage| {
+            let endpoints = if outage.endpoint.is_some() { 1 } else { 2 };
+            endpoints * if outage.status == 401 { 20 } else { 100 }
+        });
+        // Answers that are under way when it begins may clear it once more; and a crash may come
+        // before it is clear that everything is refused.
+        2 * each.sum::<usize>() * (self.crashes.len() + 1)
+    }
+
     /// When nothing but what is wrong with the items themselves can fail any more.
     pub fn quiet_from_ms(&self) -> u64 {
         let outages = self.outages.iter().map(|o| o.to_ms).filter(|ms| *ms < u64::MAX);
@@ -152,6 +180,11 @@ impl Scenario {
         let all = outages.chain(pauses).chain(offers).chain(crashes);
         all.max().unwrap_or(START_MS).max(self.calm_ms)
     }
+}
+
+/// Everything is refused, for no fault of the items.
+pub fn is_lockout(status: u16) -> bool {
+    matches!(status, 400 | 401)
 }
 
 fn draw_policy(dice: &mut Dice, seed: u64, hopeless: bool) -> Policy {

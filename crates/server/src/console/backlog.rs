@@ -3,7 +3,7 @@
 use heapline_action::destination::Configured;
 
 use super::Console;
-use crate::control::Problem;
+use crate::control::{Problem, TroubleView};
 use crate::server::now;
 use crate::workspace::Integration;
 
@@ -18,6 +18,8 @@ pub(super) struct Backlog {
     pub(super) waiting: u64,
     /// When the oldest of them arrived, RFC 3339.
     pub(super) oldest: Option<String>,
+    /// Endpoints that refuse everything.
+    pub(super) held: Vec<TroubleView>,
 }
 
 /// How an integration does.
@@ -25,6 +27,8 @@ pub(super) struct Backlog {
 pub(super) enum Health {
     Good,
     Behind,
+    /// The destination refuses everything.
+    Held,
     Off,
 }
 
@@ -34,6 +38,7 @@ impl Health {
         match self {
             Health::Good => "on",
             Health::Behind => "refused",
+            Health::Held => "failed",
             Health::Off => "off",
         }
     }
@@ -43,6 +48,7 @@ impl Health {
         match self {
             Health::Good => "healthy",
             Health::Behind => "behind",
+            Health::Held => "held",
             Health::Off => "off",
         }
     }
@@ -61,10 +67,13 @@ pub(super) fn backlog(console: &Console, integration: &Integration) -> Result<Ba
         }
     };
     let late = since.is_some_and(|at| now().saturating_sub(at) > BEHIND);
+    let mut held = console.control.troubles(integration);
+    held.retain(TroubleView::is_hold);
     let health = match (integration.enabled, late) {
         (false, _) => Health::Off,
+        (true, _) if !held.is_empty() => Health::Held,
         (true, true) => Health::Behind,
         (true, false) => Health::Good,
     };
-    Ok(Backlog { health, waiting, oldest: since.map(heapline_action::datetime::print) })
+    Ok(Backlog { health, waiting, oldest: since.map(heapline_action::datetime::print), held })
 }

@@ -177,6 +177,14 @@ fn integration_node(
             let why = "Events have waited for more than a minute.";
             needs.push(Need::warn(what, why, Some((format!("/integrations/{id}"), "Look at it"))));
         }
+        Health::Held => {
+            for trouble in &backlog.held {
+                let what = format!("{} delivers nothing to {}", integration.name, trouble.endpoint);
+                let why = format!("{} {}", trouble.reason, trouble.next_step);
+                let step = (format!("/integrations/{id}/settings"), "Check the settings");
+                needs.push(Need::warn(what, &why, Some(step)));
+            }
+        }
         Health::Off if backlog.waiting > 0 => {
             let what = format!("{} is switched off", integration.name);
             let why = "Events wait for it in the journal until retention drops them.";

@@ -250,10 +250,13 @@ fn state(console: &Console, integration: &Integration) -> Result<Doing, Problem>
             all.collect()
         }
     };
+    let backlog = backlog(console, integration)?;
+    let held = backlog.held.iter().map(|held| format!("{} {}", held.reason, held.next_step));
+    let warnings = held.chain(warnings(&workspace, integration)).collect();
     Ok(Doing {
-        backlog: backlog(console, integration)?,
+        backlog,
         hour: hour(console, &integration.id)?,
-        warnings: warnings(&workspace, integration),
+        warnings,
         sources: integration.sources.iter().map(named).collect(),
         limits,
         pages: page_reports::of(console, integration)?,

@@ -262,7 +262,7 @@ fn reading_word(reading: Reading) -> &'static str {
     match reading {
         Reading::Delivered => "delivered",
         Reading::Retry => "retry",
-        Reading::Rejected => "rejected",
+        Reading::Rejected(_) => "rejected",
     }
 }
 

@@ -46,7 +46,7 @@ pub use statistics::{
 };
 pub use tail::{TailItem, TailParams};
 pub use tokens::{FreshToken, TokenInfo, Tokens, hash as token_hash};
-pub use views::{ActionView, IntegrationView, KeyView, Overview, SourceView};
+pub use views::{ActionView, IntegrationView, KeyView, Overview, SourceView, TroubleView};
 pub use workspaces::{
     Changed, Checked, Document, FaultView, Origin, RevisionDiff, RevisionInfo, Workspaces,
 };

@@ -1,5 +1,6 @@
 //! Sources, integrations and actions as they are shown.
 
+use heapline_action::datetime;
 use heapline_action::destination::Configured;
 use heapline_action::pipeline::Action;
 use heapline_action::value::Value;
@@ -8,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::workspaces::key_id;
 use super::{Actor, Control, FaultView, Json, Origin, Problem, Role};
+use crate::courier::{Trouble, TroubleKind};
 use crate::workspace::{Answers, Integration, Source, Workspace};
 
 /// The whole workspace.
@@ -74,6 +76,32 @@ pub struct IntegrationView {
     pub settings: Json,
     /// What it does with events, in order.
     pub actions: Vec<ActionView>,
+    /// What keeps it from delivering now; empty if nothing does.
+    #[serde(default)]
+    pub troubles: Vec<TroubleView>,
+}
+
+/// Why what is ready for an endpoint of a destination isn't sent.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TroubleView {
+    /// Name of the endpoint.
+    pub endpoint: String,
+    /// `held`: it refuses everything, for what seems to be no fault of the events. `down`: it fails,
+    /// or can't be reached.
+    pub kind: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// When it is tried again, RFC 3339; not before, at least.
+    pub next_try: String,
+    /// HTTP status of its last answer; 0 if there was none.
+    pub status: u16,
+    /// The beginning of that answer, or why there was none.
+    pub answer: String,
+    /// What is the matter, in one sentence.
+    pub reason: String,
+    /// What to do about it; empty if waiting is all.
+    pub next_step: String,
 }
 
 /// One action.
@@ -93,6 +121,13 @@ pub struct ActionView {
     pub mapping: Json,
 }
 
+impl TroubleView {
+    /// True if all is refused, and events wait for somebody to do something.
+    pub fn is_hold(&self) -> bool {
+        self.kind == TroubleKind::Held.word()
+    }
+}
+
 impl Control {
     /// The whole workspace.
     pub fn overview(&self, who: &Actor) -> Overview {
@@ -104,7 +139,7 @@ impl Control {
                 Origin::Store => None,
             },
             sources: workspace.sources.iter().map(|s| source(who, &workspace, s)).collect(),
-            integrations: workspace.integrations.iter().map(|i| integration(i)).collect(),
+            integrations: workspace.integrations.iter().map(|i| self.shown(i)).collect(),
             warnings: workspace.warnings.iter().map(FaultView::from).collect(),
         }
     }
@@ -123,13 +158,37 @@ impl Control {
 
     /// All integrations.
     pub fn integrations(&self) -> Vec<IntegrationView> {
-        self.workspaces.current().integrations.iter().map(|i| integration(i)).collect()
+        self.workspaces.current().integrations.iter().map(|i| self.shown(i)).collect()
     }
 
     /// One integration.
     pub fn integration(&self, id: &str) -> Result<IntegrationView, Problem> {
         let workspace = self.workspaces.current();
-        Ok(integration(find_integration(&workspace, id)?.1))
+        Ok(self.shown(find_integration(&workspace, id)?.1))
+    }
+
+    /// What keeps an integration from delivering now.
+    pub fn troubles(&self, integration: &Integration) -> Vec<TroubleView> {
+        let Configured::Cloud(cloud) = &integration.configured else { return Vec::new() };
+        let title = integration.destination.definition().title;
+        let view = |trouble: Trouble| TroubleView {
+            reason: trouble.sentence(title),
+            next_step: match trouble.kind {
+                TroubleKind::Held => cloud.remedy(),
+                TroubleKind::Down => String::new(),
+            },
+            endpoint: trouble.endpoint.to_string(),
+            kind: trouble.kind.word().to_owned(),
+            since: datetime::print(trouble.since),
+            next_try: datetime::print(trouble.next_try),
+            status: trouble.status,
+            answer: trouble.answer,
+        };
+        self.fleet.troubles(&integration.id).into_iter().map(view).collect()
+    }
+
+    fn shown(&self, integration: &Integration) -> IntegrationView {
+        IntegrationView { troubles: self.troubles(integration), ..view(integration) }
     }
 
     /// One action.
@@ -192,7 +251,7 @@ fn source(who: &Actor, workspace: &Workspace, source: &Source) -> SourceView {
     }
 }
 
-fn integration(integration: &Integration) -> IntegrationView {
+fn view(integration: &Integration) -> IntegrationView {
     IntegrationView {
         id: integration.id.to_string(),
         name: integration.name.clone(),
@@ -206,6 +265,7 @@ fn integration(integration: &Integration) -> IntegrationView {
         sources: integration.sources.iter().map(ToString::to_string).collect(),
         settings: Json(Value::Object(integration.settings.clone())),
         actions: integration.actions.iter().map(|a| action(integration, a)).collect(),
+        troubles: Vec::new(),
     }
 }
 

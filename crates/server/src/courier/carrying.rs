@@ -41,6 +41,7 @@ impl Courier {
         for user in thawed {
             self.unpark(&user);
         }
+        self.tell_health();
     }
 
     fn send(&mut self, outgoing: Outgoing) {
@@ -110,13 +111,15 @@ impl Courier {
                 "a request was not taken"
             );
             let mut touched: Vec<Seq> = Vec::new();
+            // Unless it is parted, what it carried waits for its next try.
+            let waits = reading == Reading::Retry || flight.carried.len() == 1;
             for carried in flight.carried {
                 if let Some(delivery) = self.delivery(carried.parcel) {
                     list(&mut delivery.requests, id);
                     touched.push(carried.parcel / ACTIONS);
                 }
             }
-            if reading == Reading::Retry {
+            if waits {
                 touched.dedup();
                 for seq in touched {
                     let open = self.window.open(seq).or(self.holds.open_mut(seq));
@@ -229,19 +232,27 @@ fn read_end(end: &End, title: &str) -> (Outcome, String, String) {
     match end {
         End::Delivered => (Outcome::Delivered, String::new(), String::new()),
         End::Failed { step, answer } => {
-            let sentence = format!("{title} refused step {}: {}.", step + 1, said(answer));
+            let sentence = format!(
+                "{title} refused step {}: {}.",
+                step + 1,
+                said(answer.status, &answer.excerpt)
+            );
             (Outcome::Failed, format!("http_{}", answer.status), sentence)
         }
         End::Expired { answer } => {
-            let sentence = format!("{title} took it at no try in time; at last: {}.", said(answer));
+            let sentence = format!(
+                "{title} took it at no try in time; at last: {}.",
+                said(answer.status, &answer.excerpt)
+            );
             (Outcome::Expired, "retries_over".to_owned(), sentence)
         }
     }
 }
 
-fn said(answer: &Answer) -> String {
-    let excerpt: String = answer.excerpt.chars().take(200).collect();
-    match (answer.status, excerpt.trim()) {
+/// An answer in a few words; without one, why.
+pub(super) fn said(status: u16, excerpt: &str) -> String {
+    let excerpt: String = excerpt.chars().take(200).collect();
+    match (status, excerpt.trim()) {
         (0, why) => why.to_owned(),
         (status, "") => format!("status {status}"),
         (status, text) => format!("status {status}, {text:?}"),

@@ -13,6 +13,7 @@ use heapline_delivery::{Policy, Usage};
 use heapline_store::{Error, LedgerBatch, Millis, Seq, Store};
 use tracing::{info, warn};
 
+use super::health::{Trouble, Troubles};
 use super::ledger::Ledger;
 use super::replay::Chunk;
 use super::run::{Courier, Message};
@@ -26,6 +27,7 @@ pub struct Surroundings {
     pub(super) store: Arc<dyn Store>,
     pub(super) transport: Transport,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) troubles: Troubles,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) max_events: usize,
     pub(super) max_bytes: usize,
@@ -50,6 +52,7 @@ impl Surroundings {
             store,
             transport,
             metrics,
+            troubles: Troubles::default(),
             runtime,
             max_events,
             max_bytes,
@@ -135,6 +138,11 @@ impl Fleet {
     /// The way to destinations.
     pub fn transport(&self) -> &Transport {
         &self.around.transport
+    }
+
+    /// Why an integration can't deliver, endpoint by endpoint; empty if it can.
+    pub fn troubles(&self, integration: &str) -> Vec<Trouble> {
+        self.around.troubles.of(integration)
     }
 
     /// False once the ledger can't be written any more.

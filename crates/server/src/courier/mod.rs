@@ -6,6 +6,7 @@
 
 mod carrying;
 mod fleet;
+mod health;
 mod hold;
 mod ledger;
 mod planning;
@@ -17,5 +18,6 @@ mod tally;
 mod window;
 
 pub use fleet::{Fleet, Surroundings};
+pub use health::{Trouble, TroubleKind};
 pub use planning::{Names, Planned, digest, plan_event, requests};
 pub use replay::{Chunk, Repeated, Replayed};

@@ -13,6 +13,7 @@ use heapline_store::{Error, LedgerBatch, Millis, Reader, RequestRecord, Seq};
 use tracing::error;
 
 use super::fleet::Surroundings;
+use super::health::{Told, memory};
 use super::hold::Holds;
 use super::ledger::Ledger;
 use super::planning::Names;
@@ -51,6 +52,7 @@ pub(super) struct Courier {
     pub(super) around: Arc<Surroundings>,
     pub(super) ledger: Ledger,
     pub(super) lane: Lane,
+    pub(super) told: Told,
     pub(super) window: Window,
     pub(super) reader: Box<dyn Reader>,
     /// Below this place the ledger may know more than we do.
@@ -99,7 +101,10 @@ impl Courier {
         let store = &around.store;
         let extent = store.extent();
         let base = store.cursor(&integration.id)?.unwrap_or(extent.next).max(extent.first);
-        let policy = around.policy(&*cloud, seed);
+        let now = wall_ms();
+        let mut lane = Lane::new(around.policy(&*cloud, seed));
+        let before = memory(&**store, &integration.id, &*cloud, now)?;
+        lane.handle(now, Fact::Recall(before), &mut Vec::new());
         let named = |e: &Endpoint| (e.clone(), Arc::from(e.name));
         Ok(Courier {
             holds: Holds::open(&**store, &integration.id, cloud.hold_window_ms())?,
@@ -107,7 +112,8 @@ impl Courier {
                 true => Box::new(Ripe::new(store.reader(base)?, around.fallback_wait_ms())),
                 false => store.reader(base)?,
             },
-            lane: Lane::new(policy),
+            lane,
+            told: Told::default(),
             window: Window::starting_at(base),
             recover_below: extent.next,
             endpoints: cloud.endpoints().iter().map(named).collect(),
@@ -121,7 +127,7 @@ impl Courier {
             names: Names::default(),
             decisions: Vec::new(),
             wake_at: None,
-            now: wall_ms(),
+            now,
             draining: None,
             read_all: false,
             integration,
@@ -136,6 +142,7 @@ impl Courier {
 
     /// Works until it is told to stop.
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
+        self.tell_health();
         let mut next_look = Instant::now();
         loop {
             match inbox.recv_timeout(self.patience()) {
@@ -261,6 +268,7 @@ impl Courier {
 
     /// Leaves what isn't settled to the journal, with the steps that are done.
     fn leave(mut self) {
+        self.leave_health();
         let unfinished = self.lane.into_unfinished();
         for left in unfinished {
             let seq = left.parcel / ACTIONS;

@@ -78,6 +78,7 @@ pub struct Metrics {
     client_metrics: Counter,
     outcomes: Family<OutcomeLabels, Counter>,
     pending: Family<IntegrationLabels, Gauge>,
+    held: Family<EndpointLabels, Gauge>,
     oldest_pending: Family<IntegrationLabels, Gauge<f64, AtomicU64>>,
     totals: [AtomicU64; Outcome::ALL.len()],
     sent: AtomicU64,
@@ -156,6 +157,12 @@ impl Metrics {
             "Events not yet settled; a fallback for pages lets each wait for the page's word first",
             pending.clone(),
         );
+        let held = Family::default();
+        registry.register(
+            "endpoint_held",
+            "1 while an endpoint refuses every request, so that its events wait",
+            held.clone(),
+        );
         let oldest_pending = Family::default();
         registry.register_with_unit(
             "oldest_pending_age",
@@ -216,6 +223,7 @@ impl Metrics {
             client_metrics,
             outcomes,
             pending,
+            held,
             oldest_pending,
             requests,
             batch_items,
@@ -338,6 +346,12 @@ impl Metrics {
         self.statistics.peak(&Subject::Integration(integration).name(), "pending", events);
         self.pending.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
         self.oldest_pending.get_or_create(&labels).set(oldest_seconds);
+    }
+
+    /// An endpoint refuses everything, or no longer.
+    pub fn held(&self, integration: &Arc<str>, endpoint: &str, held: bool) {
+        let labels = EndpointLabels { integration: integration.clone(), endpoint: endpoint.into() };
+        self.held.get_or_create(&labels).set(i64::from(held));
     }
 
     /// A destination answered, or didn't (status 0).

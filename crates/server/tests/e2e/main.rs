@@ -10,6 +10,7 @@ mod full_disk;
 mod hold;
 mod kill;
 mod operate;
+mod refusing;
 mod retry;
 #[path = "../support/mod.rs"]
 mod support;
