@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use axum::response::Html;
+use axum::routing::get;
 use heapline_action::datetime;
 use heapline_action::value::{Object, Value};
 use heapline_sandbox::{Options, Sandbox};
@@ -17,6 +19,7 @@ use crate::config::Config;
 use crate::control::{Actor, Role};
 use crate::server::{Server, now};
 use crate::telemetry::logs;
+use crate::web::snippet;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -43,6 +46,12 @@ pub(crate) struct Args {
 const EVENTS: &str = include_str!("../../demo/events.jsonl");
 
 const WRITE_KEY: &str = "wk_demo";
+
+/// The write key of the shop's page.
+const PAGE_KEY: &str = "wk_demo_page";
+
+/// A page of the shop, in web mode.
+const SHOP: &str = include_str!("../../demo/shop.html");
 
 const EXAMPLE: &str =
     r#"{"userId":"ada","event":"Invoice Paid","messageId":"try-0001","properties":{"seats":3}}"#;
@@ -85,7 +94,8 @@ async fn demo(args: &Args, config: &Config, data: &Path) -> Result<()> {
     let listener = listen(args.port).await?;
     let server = Server::start(config, data, None, listener).await?;
     tokio::task::block_in_place(|| configure(&server, sandbox_address))?;
-    introduce(&server, sandbox_address, data);
+    let shop = open_shop(args.port.saturating_add(2), server.address(), sandbox_address).await?;
+    introduce(&server, sandbox_address, shop, data);
 
     let begun = Instant::now();
     let mut stream = Stream::new(server.address())?;
@@ -136,13 +146,34 @@ fn configure(server: &Server, sandbox: SocketAddr) -> Result<()> {
         .map_err(|problem| anyhow::anyhow!("the demo's own workspace is wrong: {problem}"))
 }
 
+/// Serves the shop's page.
+async fn open_shop(port: u16, server: SocketAddr, sandbox: SocketAddr) -> Result<SocketAddr> {
+    let listener = listen(port).await?;
+    let address = listener.local_addr()?;
+    let server = format!("http://{server}");
+    let page = SHOP
+        .replace("SNIPPET", &snippet::customerio(&server, PAGE_KEY))
+        .replace("SANDBOX", &format!("http://{sandbox}"))
+        .replace("SERVER", &server)
+        .replace("WRITE_KEY", PAGE_KEY);
+    let router = axum::Router::new().route("/", get(move || async move { Html(page) }));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(address)
+}
+
 fn workspace_document(sandbox: SocketAddr) -> String {
     format!(
         r#"[[sources]]
 id = "shop"
-name = "Example shop"
+name = "Shop's servers"
 kind = "http"
 writeKeys = ["{WRITE_KEY}"]
+
+[[sources]]
+id = "site"
+name = "Shop's page"
+kind = "javascript"
+writeKeys = ["{PAGE_KEY}"]
 
 [[integrations]]
 id = "heap"
@@ -156,11 +187,18 @@ sources = ["shop"]
 appId = "11"
 anonymous = "hold"
 baseUrl = "http://{sandbox}"
+
+[[integrations]]
+id = "heap-page"
+name = "Heap in the page (sandbox)"
+destination = "heap-web"
+sources = ["site"]
+settings = {{ appId = "12", receipts = 1.0 }}
 "#
     )
 }
 
-fn introduce(server: &Server, sandbox: SocketAddr, data: &Path) {
+fn introduce(server: &Server, sandbox: SocketAddr, shop: SocketAddr, data: &Path) {
     let style = style::for_stdout();
     let address = server.address();
     println!("{}", style.bold("Heapline demo"));
@@ -171,6 +209,7 @@ fn introduce(server: &Server, sandbox: SocketAddr, data: &Path) {
     println!(
         "  sandbox    http://{sandbox}/_sandbox/   (a local Heap: what arrived, as it arrived)"
     );
+    println!("  web mode   http://{shop}/   (a shop's page, to click through)");
     println!();
     println!("Send an event of your own, and see what became of it:");
     println!();

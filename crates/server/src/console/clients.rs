@@ -1,5 +1,7 @@
 //! How each client is set up to send to this server: ready to paste.
 
+use crate::web::snippet;
+
 /// One way to send.
 pub(super) struct Client {
     /// For people.
@@ -12,23 +14,25 @@ pub(super) struct Client {
     pub(super) code: String,
 }
 
-/// The ways for a source of the kind `kind`, the likeliest first.
-pub(super) fn clients(kind: &str, origin: &str, key: &str) -> Vec<Client> {
+/// The ways for the source `source` of the kind `kind`, the likeliest first.
+pub(super) fn clients(source: &str, kind: &str, origin: &str, key: &str) -> Vec<Client> {
     let first: &[Make] = match kind {
-        "javascript" => &[npm, snippet],
+        "javascript" => &[npm, customerio_snippet, segment_snippet],
         "node" => &[node],
         "python" => &[python],
         "go" => &[go],
         "file" => &[file],
         _ => &[],
     };
-    let facts = Facts { origin, key };
-    let all: [Make; 7] = [curl, node, python, go, npm, snippet, file];
+    let facts = Facts { source, origin, key };
+    let all: [Make; 8] = [curl, node, python, go, npm, customerio_snippet, segment_snippet, file];
     let mut makes: Vec<Make> = first.to_vec();
     // A page's key is public and its events carry what a page knows: other keys don't mix with it.
     let others = all.into_iter().filter(|make| match kind {
         "javascript" => std::ptr::fn_addr_eq(*make, curl as Make),
-        _ => ![npm as Make, snippet as Make].iter().any(|web| std::ptr::fn_addr_eq(*web, *make)),
+        _ => ![npm as Make, customerio_snippet, segment_snippet]
+            .iter()
+            .any(|web| std::ptr::fn_addr_eq(*web, *make)),
     });
     makes.extend(others.filter(|make| !first.iter().any(|f| std::ptr::fn_addr_eq(*f, *make))));
     makes.into_iter().map(|make| make(&facts)).collect()
@@ -37,11 +41,12 @@ pub(super) fn clients(kind: &str, origin: &str, key: &str) -> Vec<Client> {
 type Make = fn(&Facts<'_>) -> Client;
 
 struct Facts<'f> {
+    source: &'f str,
     origin: &'f str,
     key: &'f str,
 }
 
-fn curl(Facts { origin, key }: &Facts<'_>) -> Client {
+fn curl(Facts { origin, key, .. }: &Facts<'_>) -> Client {
     let code = format!(
         "curl -u {key}: {origin}/v1/track \\\n  -H 'Content-Type: application/json' \\\n  \
          -d '{{\"userId\":\"ada\",\"event\":\"Signed Up\",\"properties\":{{\"plan\":\"team\"}}}}'"
@@ -49,7 +54,7 @@ fn curl(Facts { origin, key }: &Facts<'_>) -> Client {
     Client { title: "curl", id: "curl", place: "In a shell", code }
 }
 
-fn node(Facts { origin, key }: &Facts<'_>) -> Client {
+fn node(Facts { origin, key, .. }: &Facts<'_>) -> Client {
     let code = format!(
         "import {{ Analytics }} from \"@segment/analytics-node\";\n\n\
          const analytics = new Analytics({{\n  writeKey: \"{key}\",\n  host: \"{origin}\",\n}});\n\n\
@@ -61,7 +66,7 @@ fn node(Facts { origin, key }: &Facts<'_>) -> Client {
     Client { title: "Node.js", id: "node", place, code }
 }
 
-fn python(Facts { origin, key }: &Facts<'_>) -> Client {
+fn python(Facts { origin, key, .. }: &Facts<'_>) -> Client {
     let code = format!(
         "import segment.analytics as analytics\n\n\
          analytics.write_key = \"{key}\"\nanalytics.host = \"{origin}\"\n\n\
@@ -73,7 +78,7 @@ fn python(Facts { origin, key }: &Facts<'_>) -> Client {
     Client { title: "Python", id: "python", place, code }
 }
 
-fn go(Facts { origin, key }: &Facts<'_>) -> Client {
+fn go(Facts { origin, key, .. }: &Facts<'_>) -> Client {
     let code = format!(
         "client, err := analytics.NewWithConfig(\"{key}\", analytics.Config{{\n\
          \tEndpoint: \"{origin}\",\n}})\nif err != nil {{\n\tlog.Fatal(err)\n}}\n\
@@ -85,7 +90,7 @@ fn go(Facts { origin, key }: &Facts<'_>) -> Client {
     Client { title: "Go", id: "go", place, code }
 }
 
-fn npm(Facts { origin, key }: &Facts<'_>) -> Client {
+fn npm(Facts { origin, key, .. }: &Facts<'_>) -> Client {
     let code = format!(
         "import {{ AnalyticsBrowser }} from \"@customerio/cdp-analytics-browser\";\n\n\
          export const analytics = AnalyticsBrowser.load({{\n  writeKey: \"{key}\",\n  \
@@ -97,28 +102,24 @@ fn npm(Facts { origin, key }: &Facts<'_>) -> Client {
     Client { title: "npm", id: "npm", place, code }
 }
 
-fn snippet(Facts { origin, key }: &Facts<'_>) -> Client {
-    let code = format!(
-        "<script>\n(function (w, d) {{\n  var a = (w.cioanalytics = w.cioanalytics || []);\n  \
-         if (a.initialize || a.invoked) return;\n  a.invoked = true;\n  \
-         a.methods = [\"page\", \"identify\", \"track\", \"group\", \"alias\", \"reset\", \"ready\", \"on\", \"once\", \"off\"];\n  \
-         a.factory = function (m) {{ return function () {{ a.push([m].concat([].slice.call(arguments))); return a; }}; }};\n  \
-         a.methods.forEach(function (m) {{ a[m] = a.factory(m); }});\n  \
-         a._cdn = \"{origin}\";\n  a._writeKey = \"{key}\";\n  a.SNIPPET_VERSION = \"4.15.3\";\n  \
-         var s = d.createElement(\"script\");\n  s.async = true;\n  \
-         s.setAttribute(\"data-global-customerio-analytics-key\", \"cioanalytics\");\n  \
-         s.src = \"{origin}/v1/analytics-js/snippet/{key}/analytics.min.js\";\n  \
-         d.head.appendChild(s);\n  a.page();\n}})(window, document);\n</script>"
-    );
+fn customerio_snippet(Facts { origin, key, .. }: &Facts<'_>) -> Client {
+    let code = snippet::customerio(origin, key);
     Client { title: "Snippet", id: "snippet", place: "In the head of every page", code }
 }
 
-fn file(Facts { origin, key }: &Facts<'_>) -> Client {
+fn segment_snippet(Facts { origin, key, .. }: &Facts<'_>) -> Client {
+    let code = snippet::segment(origin, key);
+    let place = "In the head of every page, for Segment's client";
+    Client { title: "Segment's snippet", id: "segment-snippet", place, code }
+}
+
+fn file(Facts { source, origin, .. }: &Facts<'_>) -> Client {
     let code = format!(
-        "jq -c --slurp '{{batch: .}}' events.jsonl |\n  curl -u {key}: {origin}/v1/batch \\\n    \
-         -H 'Content-Type: application/json' --data-binary @-"
+        "export HEAPLINE_TOKEN=…   # an editor's, made in Settings, Tokens\n\
+         heapline send --server {origin} --source {source} events.jsonl"
     );
-    Client { title: "File", id: "file", place: "In a shell; at most 2,500 events and 1 MiB", code }
+    let place = "In a shell: JSON lines or CSV, gzipped or not; goes on where it was interrupted";
+    Client { title: "File", id: "file", place, code }
 }
 
 #[cfg(test)]
@@ -136,17 +137,19 @@ mod tests {
             ("http", "curl"),
             ("ios", "curl"),
         ] {
-            let all = clients(kind, "https://cdp.example", "wk_1");
+            let all = clients("shop", kind, "https://cdp.example", "wk_1");
             assert_eq!(all[0].id, first, "{kind}");
-            let filled = |c: &Client| c.code.contains("cdp.example") && c.code.contains("wk_1");
+            let own = |c: &Client| if c.id == "file" { "--source shop" } else { "wk_1" };
+            let filled = |c: &Client| c.code.contains("cdp.example") && c.code.contains(own(c));
             assert!(all.iter().all(filled), "{kind}");
         }
     }
 
     #[test]
     fn a_key_for_pages_is_not_offered_to_servers_nor_the_other_way() {
-        let ids = |kind| clients(kind, "http://h", "k").iter().map(|c| c.id).collect::<Vec<_>>();
-        assert_eq!(ids("javascript"), ["npm", "snippet", "curl"]);
+        let ids =
+            |kind| clients("s", kind, "http://h", "k").iter().map(|c| c.id).collect::<Vec<_>>();
+        assert_eq!(ids("javascript"), ["npm", "snippet", "segment-snippet", "curl"]);
         assert_eq!(ids("node"), ["node", "curl", "python", "go", "file"]);
     }
 }

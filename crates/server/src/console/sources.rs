@@ -174,8 +174,12 @@ pub(super) async fn page(
     let page = work(move || {
         let source = console.control.source(&visit.who, &id)?;
         let key = source.keys.first().and_then(|key| key.key.clone());
-        let clients =
-            clients(&source.kind, visit.origin(), key.as_deref().unwrap_or("YOUR_WRITE_KEY"));
+        let clients = clients(
+            &source.id,
+            &source.kind,
+            visit.origin(),
+            key.as_deref().unwrap_or("YOUR_WRITE_KEY"),
+        );
         Ok(Page {
             shell: visit.shell(&console, Section::Sources, source.name.clone()),
             kind: kind_name(&source.kind),

@@ -12,6 +12,7 @@ mod policy;
 mod receipts;
 mod reply;
 mod route;
+pub(crate) mod snippet;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};

@@ -103,6 +103,7 @@ async fn the_demo_takes_and_keeps_events() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     let last = ran.out.lines().last().unwrap();
     assert!(last.contains("accepted") && !last.contains("accepted 0 "), "{}", ran.out);
+    assert!(ran.out.contains("web mode   http://127.0.0.1:"), "{}", ran.out);
     let list = heapline(&["events", "--data", data.to_str().unwrap(), "--limit", "1"]).await;
     assert_eq!(list.code, 0, "{}", list.err);
 }
