@@ -85,6 +85,7 @@ impl Destination for HeapWeb {
 
 impl Web for Config {
     fn calls(&self, action_type: usize, payload: &Object<'_>) -> Result<Vec<Call>, Refusal> {
+        let payload = &payload.clone().into_page();
         match action_type {
             0 => calls::track_event(self, payload),
             1 => calls::identify_user(self, payload),

@@ -49,7 +49,7 @@ pub fn evaluate(
     }
     Ok(match configured {
         Configured::Cloud(cloud) => requests(definition, &*cloud, &actions, event, source),
-        Configured::Web(web) => calls(definition, &*web, &actions, event),
+        Configured::Web(web) => calls(definition, &*web, &actions, &event.clone().into_page()),
     })
 }
 

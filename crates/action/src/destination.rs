@@ -289,7 +289,8 @@ pub struct Fallback {
 
 /// A configured destination to which the page delivers.
 pub trait Web: Send + Sync {
-    /// The calls for one checked payload, in order; or why the page can't send it.
+    /// The calls for one checked payload, in order; or why the page can't send it. What the payload
+    /// was made of should be as the page has it ([`Value::into_page`]).
     fn calls(&self, action_type: usize, payload: &Object<'_>) -> Result<Vec<Call>, Refusal>;
 
     /// How the page starts.

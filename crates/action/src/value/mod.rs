@@ -3,6 +3,7 @@
 mod json;
 mod number;
 mod object;
+mod page;
 
 use std::borrow::Cow;
 

@@ -61,7 +61,7 @@ pub(super) fn ways(
     }
     let reports = store.page_reports(source, &event.event.message_id)?;
     let text = String::from_utf8_lossy(&event.event.json);
-    let value = Value::parse(&text).ok();
+    let value = Value::parse(&text).ok().map(Value::into_page);
     let mut ways = Vec::new();
     for (integration, web) in integrations {
         for action in integration.actions.iter().filter(|action| action.enabled) {

@@ -237,6 +237,8 @@ pub(crate) fn explain(
         Configured::Cloud(cloud) => Some(Planner::new(definition, &**cloud, source, None)),
         Configured::Web(_) => None,
     };
+    let in_page = planner.is_none().then(|| event.clone().into_page());
+    let event = in_page.as_ref().unwrap_or(event);
     let mut previews = Vec::new();
     for (at, action) in actions.iter().enumerate() {
         // The plan of an action depends on how many before it send the event.

@@ -32,8 +32,8 @@ export function resolve(form: Value, event: Value): Value {
     case "exists":
       return a != null ? b : c;
     case "blank":
-      // Loose on purpose: [], [""] and [null] are blank, " " and {} are not.
-      return a != null && (a as unknown) != "" ? b : c;
+      // Loose on purpose: 0, false, [], [""] and [null] are blank, " " and {} are not.
+      return a != null && (typeof a == "object" ? text(a) : (a as unknown)) != "" ? b : c;
     case "toLowerCase":
     case "toUpperCase":
       return typeof a == "string" ? a[operator]() : a;

@@ -42,6 +42,20 @@ describe("mappings", () => {
   }
 });
 
+describe("blank", () => {
+  const event = { text: [{ toString: [1] }], object: { toString: 1, valueOf: 2 }, two: [[], [null]], one: [[null]], zero: 0 };
+  it.each([
+    ["text", "given"],
+    ["object", "given"],
+    ["two", "given"],
+    ["one", undefined],
+    ["zero", undefined],
+    ["none", undefined],
+  ])("%s: %s, whatever the members of objects are called", (key, expected) => {
+    expect(resolve(["blank", ["get", key], "given"], event)).toBe(expected);
+  });
+});
+
 describe("calls", () => {
   it.each(web)("$id", async ({ settings: given, actions, event, calls }) => {
     vi.useFakeTimers();
