@@ -8,6 +8,7 @@ mod backlog;
 mod chart;
 mod clients;
 mod conditions;
+mod data_in;
 mod directory;
 mod door;
 mod draft;
@@ -20,16 +21,18 @@ mod integration;
 mod letters;
 mod live;
 mod mapping;
-mod numbers;
+mod needs;
 mod oops;
 mod page_reports;
 mod preview;
+mod rates;
 mod replay;
 mod session;
 mod settings;
 mod shell;
 mod sources;
 mod trace;
+mod words;
 
 use std::sync::Arc;
 
@@ -104,7 +107,7 @@ fn sources() -> Router<Arc<Console>> {
         .route("/sources", get(sources::list))
         .route("/sources/new", get(sources::new_page).post(sources::create))
         .route("/sources/{id}", get(sources::page).post(sources::save))
-        .route("/live/sources/{id}", get(sources::live))
+        .route("/live/sources/{id}", get(data_in::live))
         .route("/sources/{id}/keys", post(sources::add_key))
         .route("/sources/{id}/keys/{key}/delete", post(sources::delete_key))
         .route("/sources/{id}/delete", post(sources::delete))

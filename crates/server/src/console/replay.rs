@@ -55,6 +55,12 @@ struct Tried {
     reason: String,
 }
 
+impl Page {
+    fn any_is_sent(&self) -> bool {
+        self.tried.iter().any(|one| one.verdict == SENT)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "replays.html")]
 struct Part {
@@ -68,6 +74,9 @@ pub(super) struct Under {
     pub(super) replay: Replay,
     pub(super) what: String,
 }
+
+/// What is said of an event that would go out.
+const SENT: &str = "is sent";
 
 /// Events that are tried beforehand.
 const TRIED: usize = 10;
@@ -243,13 +252,13 @@ fn try_one(
     let verdicts: Vec<String> = ours.map(|made| made.verdict).collect();
     let has = |verdict: &str| verdicts.iter().any(|known| known == verdict);
     let (class, verdict) = match () {
-        () if has("sent") => ("pending", "is sent"),
+        () if has("sent") => ("pending", SENT),
         () if has("held") => ("held", "is held"),
         () if has("refused") => ("refused", "is refused"),
         () => ("filtered", "is filtered"),
     };
     let reason = match (verdict, verdicts.is_empty()) {
-        ("is sent", _) => String::new(),
+        (SENT, _) => String::new(),
         (_, true) => "The action that took it is gone or switched off.".to_owned(),
         (_, false) => sentence(&first_reason),
     };

@@ -87,7 +87,10 @@ const DONE: [(&str, &str); 13] = [
     ("token-revoked", "The token lets nobody in any more."),
     ("applied", "The workspace was changed."),
     ("restored", "The older revision holds again, as a new one."),
-    ("key-added", "The new write key works now."),
+    (
+        "key-added",
+        "The new write key works now, and the old one too: move the clients, then delete it.",
+    ),
 ];
 
 impl Visit {

@@ -6,16 +6,16 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use heapline_action::datetime;
 
 use super::clients::{Client, clients};
+use super::data_in::{DataIn, data_in};
 use super::fields::Fields;
 use super::oops::{Oops, sentence};
-use super::shell::{Locked, Section, Shell, Visit, go, page as shown, text};
-use super::{Console, live as lively, work};
-use crate::admin::{EventParams, RefusedParams};
+use super::rates::rates;
+use super::shell::{Locked, Section, Shell, Visit, go, page as shown};
+use super::{Console, work};
+use crate::admin::EventParams;
 use crate::control::{NewSource, Problem, SourceChange, SourceView};
-use crate::server::now;
 
 /// What sends, as the form offers it: kind, name, what it is for.
 const KINDS: [(&str, &str, &str); 11] = [
@@ -32,9 +32,6 @@ const KINDS: [(&str, &str, &str); 11] = [
     ("file", "File", "Events that were collected elsewhere"),
 ];
 
-/// A source whose only events are younger than this is celebrated, in milliseconds.
-const FRESH: i64 = 10 * 60_000;
-
 #[derive(Template)]
 #[template(path = "sources.html")]
 struct List {
@@ -48,6 +45,8 @@ struct Item {
     kind: &'static str,
     enabled: bool,
     integrations: usize,
+    /// Events a minute.
+    rate: u64,
     last: Option<String>,
 }
 
@@ -69,30 +68,9 @@ struct Page {
     kind: &'static str,
     revision: u64,
     clients: Vec<Client>,
+    /// Where the clients are told to send.
+    origin: String,
     data_in: DataIn,
-}
-
-#[derive(Template)]
-#[template(path = "data-in.html")]
-struct Part {
-    data_in: DataIn,
-}
-
-struct DataIn {
-    source: String,
-    connected: bool,
-    celebrated: bool,
-    rows: Vec<Arrived>,
-}
-
-struct Arrived {
-    at: String,
-    /// An event, or the code of a refusal.
-    what: String,
-    /// Its place, if it was accepted.
-    seq: Option<u64>,
-    detail: String,
-    excerpt: String,
 }
 
 pub(super) async fn list(
@@ -101,6 +79,7 @@ pub(super) async fn list(
 ) -> Result<Response, Oops> {
     let shell = visit.shell(&console, Section::Sources, "Sources");
     let sources = work(move || {
+        let rates = rates(&console)?;
         let item = |source: SourceView| {
             let params = EventParams {
                 source: Some(source.id.clone()),
@@ -109,6 +88,7 @@ pub(super) async fn list(
             };
             let last = console.control.events(&params)?.events.into_iter().next();
             Ok(Item {
+                rate: rates.accepted(&source.id),
                 kind: kind_name(&source.kind),
                 integrations: source.integrations.len(),
                 last: last.map(|event| event.received_at),
@@ -186,22 +166,11 @@ pub(super) async fn page(
             revision: console.control.workspaces.current().revision,
             data_in: data_in(&console, &source)?,
             clients,
+            origin: visit.origin().to_owned(),
             source,
         })
     });
     Ok(shown(&page.await?))
-}
-
-pub(super) async fn live(
-    State(console): State<Arc<Console>>,
-    visit: Visit,
-    Path(id): Path<String>,
-) -> Response {
-    lively::stream(console.stopping.clone(), move || {
-        let source = console.control.source(&visit.who, &id);
-        let drawn = source.and_then(|source| data_in(&console, &source));
-        drawn.map_or_else(|_| String::new(), |data_in| text(&Part { data_in }))
-    })
 }
 
 pub(super) async fn save(
@@ -251,39 +220,6 @@ pub(super) async fn delete(
 ) -> Result<Response, Oops> {
     work(move || console.control.delete_source(&visit.who, None, &id)).await?;
     Ok(go("/sources?done=removed"))
-}
-
-fn data_in(console: &Console, source: &SourceView) -> Result<DataIn, Problem> {
-    let limit = Some(20);
-    let params = EventParams { source: Some(source.id.clone()), limit, ..EventParams::default() };
-    let list = console.control.events(&params)?;
-    let refused =
-        console.control.refused(&RefusedParams { source: Some(source.id.clone()), limit })?;
-    let oldest = list.events.last().and_then(|event| datetime::read_text(&event.received_at));
-    let celebrated =
-        list.next.is_none() && oldest.is_some_and(|at| now().saturating_sub(at) < FRESH);
-    let mut rows: Vec<Arrived> = list
-        .events
-        .into_iter()
-        .map(|event| Arrived {
-            at: event.received_at,
-            what: event.name,
-            seq: Some(event.seq),
-            detail: event.user_id.or(event.anonymous_id).unwrap_or_else(|| "nobody".into()),
-            excerpt: String::new(),
-        })
-        .collect();
-    rows.extend(refused.into_iter().map(|refused| Arrived {
-        at: refused.at,
-        what: refused.code,
-        seq: None,
-        detail: refused.message,
-        excerpt: refused.excerpt,
-    }));
-    rows.sort_by(|a, b| b.at.cmp(&a.at));
-    rows.truncate(20);
-    let connected = !source.integrations.is_empty();
-    Ok(DataIn { source: source.id.clone(), connected, celebrated, rows })
 }
 
 fn kind_name(kind: &str) -> &'static str {

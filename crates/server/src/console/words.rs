@@ -1,8 +1,27 @@
-//! Numbers and moments as people read them.
+//! Sentences, numbers and moments as people read them.
 
 use std::fmt::Display;
 
 use heapline_action::datetime;
+
+/// A sentence as HTML, its `code` as code.
+pub(super) fn prose(sentence: &str) -> String {
+    let mut html = String::new();
+    for (at, part) in sentence.split('`').enumerate() {
+        let part = escaped(part);
+        // A backtick without its like is left out.
+        match at % 2 {
+            0 => html.push_str(&part),
+            _ => html.extend(["<code>", &part, "</code>"]),
+        }
+    }
+    html
+}
+
+fn escaped(text: &str) -> String {
+    askama::filters::escape(text, askama::filters::Html)
+        .map_or_else(|never| match never {}, |safe| safe.to_string())
+}
 
 /// A number with a comma after every three digits.
 pub(super) fn grouped(number: impl Display) -> String {
@@ -57,6 +76,12 @@ fn part_of(rfc3339: &str, print: impl Fn(jiff::Timestamp) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_in_a_sentence_is_marked_and_all_else_is_text() {
+        let html = prose("map `a<b>` to <b>, or change `c`.");
+        assert_eq!(html, "map <code>a&#60;b&#62;</code> to &#60;b&#62;, or change <code>c</code>.");
+    }
 
     #[test]
     fn large_numbers_are_grouped() {
