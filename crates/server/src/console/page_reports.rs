@@ -5,8 +5,8 @@ use heapline_action::datetime;
 use heapline_store::Millis;
 
 use super::Console;
-use super::numbers::grouped;
 use super::oops::sentence;
+use super::words::grouped;
 use crate::admin::page_reports::{Fate, Loads, PageFailure, PageReports};
 use crate::admin::pages::{self, PageWay};
 use crate::control::Problem;

@@ -13,6 +13,21 @@ fn what_pages_say_is_shown_as_their_word() {
     drive("pages.test.mjs");
 }
 
+#[test]
+fn only_who_may_is_let_in_and_lost_visitors_find_back() {
+    drive("doors.test.mjs");
+}
+
+#[test]
+fn the_keyboard_alone_is_enough() {
+    drive("keyboard.test.mjs");
+}
+
+#[test]
+fn scripts_are_not_needed() {
+    drive("plain.test.mjs");
+}
+
 fn drive(tests: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console");
     assert!(
