@@ -1,4 +1,4 @@
-//! One integration: how it does, its actions, what it sent, its settings.
+//! Integrations: their list; what one sent, and its settings.
 
 use std::sync::Arc;
 
@@ -11,19 +11,15 @@ use heapline_action::value::Value;
 use heapline_store::Outcome;
 
 use super::backlog::{Backlog, backlog};
-use super::chart::{Hour, hour};
 use super::directory::{Choice, choices};
 use super::events::{Asked, Rows, WITHIN, rows};
 use super::fields::Fields;
 use super::form::{self, Control, Input};
 use super::oops::{Oops, sentence};
-use super::page_reports::{self, Pages};
-use super::shell::{Locked, Section, Shell, Visit, go, page as shown, text};
-use super::trace::pretty;
-use super::words::grouped;
-use super::{Console, live as lively, work};
-use crate::control::{IntegrationChange, Json, Problem, Tested, TestedRequest};
-use crate::workspace::{Integration, Workspace};
+use super::shell::{Locked, Section, Shell, Visit, go, page as shown};
+use super::{Console, work};
+use crate::control::{IntegrationChange, Json, Problem};
+use crate::workspace::Integration;
 
 #[derive(Template)]
 #[template(path = "integrations.html")]
@@ -57,39 +53,6 @@ pub(super) enum Tab {
     DataOut,
     DeadLetters,
     Settings,
-}
-
-#[derive(Template)]
-#[template(path = "integration.html")]
-struct Overview {
-    shell: Shell,
-    top: Top,
-    state: Doing,
-    tested: Option<Test>,
-}
-
-#[derive(Template)]
-#[template(path = "integration-state.html")]
-struct StatePart {
-    top: Top,
-    state: Doing,
-}
-
-/// How an integration does now.
-struct Doing {
-    backlog: Backlog,
-    hour: Hour,
-    warnings: Vec<String>,
-    sources: Vec<(String, String)>,
-    limits: Vec<String>,
-    pages: Option<Pages>,
-}
-
-/// What came of a test event.
-struct Test {
-    good: bool,
-    verdict: String,
-    requests: Vec<(TestedRequest, String)>,
 }
 
 #[derive(Template)]
@@ -166,112 +129,6 @@ pub(super) async fn list(
         workspace.integrations.iter().map(item).collect::<Result<_, Problem>>()
     });
     Ok(shown(&List { shell, integrations: integrations.await? }))
-}
-
-pub(super) async fn overview(
-    State(console): State<Arc<Console>>,
-    visit: Visit,
-    Path(id): Path<String>,
-) -> Result<Response, Oops> {
-    let page = work(move || overview_page(&console, &visit, &id, None));
-    Ok(shown(&page.await?))
-}
-
-fn overview_page(
-    console: &Console,
-    visit: &Visit,
-    id: &str,
-    tested: Option<Test>,
-) -> Result<Overview, Problem> {
-    let integration = find(console, id)?;
-    let shell = visit.shell(console, Section::Integrations, integration.name.clone());
-    let state = state(console, &integration)?;
-    Ok(Overview { shell, top: Top::of(&integration, Tab::Overview), state, tested })
-}
-
-pub(super) async fn live(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Response {
-    let watching = console.control.web.watch(&id);
-    lively::stream(console.stopping.clone(), move || {
-        let _ = &watching;
-        let drawn = find(&console, &id).and_then(|integration| {
-            let state = state(&console, &integration)?;
-            Ok(text(&StatePart { top: Top::of(&integration, Tab::Overview), state }))
-        });
-        drawn.unwrap_or_default()
-    })
-}
-
-/// Sends a test event, and shows what came of it.
-pub(super) async fn test(
-    State(console): State<Arc<Console>>,
-    visit: Visit,
-    Path(id): Path<String>,
-) -> Result<Response, Oops> {
-    let tested = console.control.test_integration(&visit.who, &id, None).await?;
-    let Tested { good, verdict, requests, .. } = tested;
-    let requests = requests.into_iter().map(|request| {
-        let body = pretty(&request.json.0);
-        (request, body)
-    });
-    let test = Test { good, verdict, requests: requests.collect() };
-    let page = work(move || overview_page(&console, &visit, &id, Some(test)));
-    Ok(shown(&page.await?))
-}
-
-fn state(console: &Console, integration: &Integration) -> Result<Doing, Problem> {
-    use heapline_action::destination::Configured;
-    use heapline_action::plan::{LimitCounts, LimitScope};
-    let workspace = console.control.workspaces.current();
-    let named = |id: &Arc<str>| {
-        let name = workspace.source(id).map_or_else(|| id.to_string(), |s| s.name.clone());
-        (id.to_string(), name)
-    };
-    let limits = match &integration.configured {
-        Configured::Web(_) => Vec::new(),
-        Configured::Cloud(cloud) => {
-            let all = cloud.endpoints().iter().flat_map(|endpoint| {
-                endpoint.limits.iter().map(|limit| {
-                    let what = match limit.counts {
-                        LimitCounts::Items => "items",
-                        LimitCounts::Requests => "requests",
-                    };
-                    let whose = match limit.scope {
-                        LimitScope::Integration => "",
-                        LimitScope::Identity => " of one user",
-                    };
-                    let seconds = limit.window_ms / 1000;
-                    format!(
-                        "{}: {} {what}{whose} in {seconds} s",
-                        endpoint.name,
-                        grouped(limit.count)
-                    )
-                })
-            });
-            all.collect()
-        }
-    };
-    let backlog = backlog(console, integration)?;
-    let held = backlog.held.iter().map(|held| format!("{} {}", held.reason, held.next_step));
-    let warnings = held.chain(warnings(&workspace, integration)).collect();
-    Ok(Doing {
-        backlog,
-        hour: hour(console, &integration.id)?,
-        warnings,
-        sources: integration.sources.iter().map(named).collect(),
-        limits,
-        pages: page_reports::of(console, integration)?,
-    })
-}
-
-/// What is allowed with the integration, but should be known.
-fn warnings(workspace: &Workspace, integration: &Integration) -> Vec<String> {
-    let place = workspace.integrations.iter().position(|other| other.id == integration.id);
-    let own = place.map(|place| format!("integrations[{place}]")).unwrap_or_default();
-    let about = |path: &str| {
-        path.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    let all = workspace.warnings.iter().filter(|warning| about(&warning.path));
-    all.map(|warning| sentence(&warning.message)).collect()
 }
 
 pub(super) async fn data_out(

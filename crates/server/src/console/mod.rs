@@ -16,6 +16,7 @@ mod editor;
 mod events;
 mod fields;
 mod form;
+mod gauges;
 mod home;
 mod integration;
 mod letters;
@@ -23,6 +24,7 @@ mod live;
 mod mapping;
 mod needs;
 mod oops;
+mod overview;
 mod page_reports;
 mod preview;
 mod rates;
@@ -119,9 +121,9 @@ fn integrations() -> Router<Arc<Console>> {
         .route("/directory/{slug}", get(directory::enable_page).post(directory::enable))
         .route("/directory/{slug}/check", post(directory::check))
         .route("/integrations", get(integration::list))
-        .route("/integrations/{id}", get(integration::overview))
-        .route("/live/integrations/{id}", get(integration::live))
-        .route("/integrations/{id}/test", post(integration::test))
+        .route("/integrations/{id}", get(overview::page))
+        .route("/live/integrations/{id}", get(overview::live))
+        .route("/integrations/{id}/test", post(overview::test))
         .route("/integrations/{id}/actions", get(actions::page))
         .route("/integrations/{id}/actions/{action}", get(editor::page).post(editor::post))
         .route("/integrations/{id}/actions/{action}/check", post(editor::check))

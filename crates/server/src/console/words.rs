@@ -32,7 +32,8 @@ pub(super) fn grouped(number: impl Display) -> String {
 }
 
 /// A time in the unit that keeps it short: `20 ms`, `1.5 s`, `3 min`.
-pub(super) fn lasting(ms: i64) -> String {
+pub(super) fn lasting(ms: &i64) -> String {
+    let ms = *ms;
     match ms {
         ..1_000 => format!("{ms} ms"),
         1_000..60_000 if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
@@ -64,7 +65,7 @@ pub(super) fn exact(rfc3339: &str) -> String {
 pub(super) fn later(first: &str, second: &str) -> String {
     let between = datetime::read_text(first).zip(datetime::read_text(second));
     between.map_or_else(String::new, |(first, second)| {
-        format!("+{}", lasting((second - first).max(0)))
+        format!("+{}", lasting(&(second - first).max(0)))
     })
 }
 
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn times_are_told_in_a_fitting_unit() {
-        let all = [0, 20, 999, 1_000, 1_560, 61_000, 7_200_000, 200_000_000].map(lasting);
+        let all = [0, 20, 999, 1_000, 1_560, 61_000, 7_200_000, 200_000_000].map(|ms| lasting(&ms));
         assert_eq!(all, ["0 ms", "20 ms", "999 ms", "1 s", "1.5 s", "1 min", "2 h", "2 d"]);
     }
 }
