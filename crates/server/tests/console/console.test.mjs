@@ -73,9 +73,6 @@ test("from the first run to the first delivered event without leaving the consol
   await page.getByText("It works: the first event has arrived.").waitFor();
   await page.getByRole("link", { name: "Order Completed" }).click();
   await page.waitForURL(/\/events\/\d+$/);
-  for (let tries = 0; tries < 40 && !(await page.getByText("Delivered.", { exact: true }).isVisible()); tries++) {
-    await page.reload();
-  }
   await page.getByText("Delivered.", { exact: true }).waitFor();
 });
 
@@ -174,10 +171,12 @@ test("an action is mended and its dead letters are replayed", async () => {
   assert.equal((await fetch(run.heap + "/_sandbox/faults", refuse)).status, 200);
   const event = { type: "track", event: "Invoice Paid", userId: "bob", messageId: "m-2", properties: { total: 99 } };
   assert.equal(await send(run.origin, key, event), 200);
-  const failed = page.getByText("http_400");
-  for (let tries = 0; tries < 40 && !(await failed.isVisible()); tries++) {
-    await run.open("/integrations/heap/dead-letters");
-  }
+  await run.open("/events?message=m-2");
+  await page.locator("tbody .tag.failed").waitFor();
+  await run.open("/");
+  await page.getByText("Heap has 1 dead letter").waitFor();
+  await page.getByRole("link", { name: "Mend and replay" }).click();
+  await page.getByText("http_400").waitFor();
   await page.getByRole("link", { name: "Edit the action" }).click();
   await page.locator('[name="m.event.how"]').selectOption("variable");
   await page.locator('[name="m.event.value"]').fill("event");
@@ -197,11 +196,84 @@ test("an action is mended and its dead letters are replayed", async () => {
   await page.locator(".bars rect").first().waitFor();
 });
 
+test("an event is sent once more from its trace, which tells beforehand what happens", async () => {
+  const { page } = run;
+  await run.open("/events?message=m-1");
+  await page.getByRole("link", { name: "Order Completed" }).click();
+  await page.locator("summary", { hasText: "As curl" }).first().click();
+  const curl = await page.locator("#curl").textContent();
+  assert.ok(curl.includes(`curl -u ${key}: ${run.origin}/v1/track`), curl);
+  await page.getByRole("link", { name: "Replay to Heap…" }).click();
+  await page.getByText("all deliveries of the message").waitFor();
+  await page.getByText("the idempotency key that it had").waitFor();
+  await page.getByRole("button", { name: "Replay 1 event" }).click();
+  await page.waitForURL(/\/events\/\d+\?done=replayed$/);
+  await page.locator("#trace tbody tr").nth(1).waitFor();
+});
+
+test("an integration shows its rate, its limits, and the chart as a table", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap");
+  await page.locator(".gauges li", { hasText: "15,000 items a minute" }).waitFor();
+  await page.locator(".figures", { hasText: "Delivered a minute" }).waitFor();
+  await page.locator("summary", { hasText: "The same as a table" }).click();
+  const cells = await page.locator("#past-table tbody tr").first().locator("td").allTextContents();
+  assert.ok(cells.length === 5 && cells.slice(1).every((text) => /^[\d,]+$/.test(text)), cells.join());
+  await page.getByRole("link", { name: "Day" }).click();
+  await page.getByText("a day ago").waitFor();
+  await page.locator(".bars rect").first().waitFor();
+});
+
+test("home tells what flows now", async () => {
+  const { page } = run;
+  await run.open("/");
+  const rate = page.locator(".node", { hasText: "Shop backend" }).locator(".rate strong");
+  const before = Number(await rate.textContent());
+  const calls = Array.from({ length: 30 }, (_, n) => ({ type: "track", event: "Tick", userId: "ada", messageId: `t-${n}` }));
+  assert.deepEqual([...new Set(await Promise.all(calls.map((call) => send(run.origin, key, call))))], [200]);
+  await page.waitForFunction((least) => {
+    const node = [...document.querySelectorAll(".node")].find((node) => node.textContent.includes("Shop backend"));
+    return Number(node.querySelector(".rate strong").textContent) >= least;
+  }, Math.min(before, 5) + 20);
+});
+
+test("actions are dragged into another order", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap/actions");
+  const names = () => page.locator("tbody .name a").allTextContents();
+  const [first, second] = await names();
+  const from = await page.locator("[data-grip]").first().boundingBox();
+  const onto = await page.locator("tbody tr").nth(1).boundingBox();
+  await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(from.x, onto.y + onto.height - 4, { steps: 6 });
+  await page.mouse.up();
+  await page.getByText("The actions are in the new order.").waitFor();
+  assert.deepEqual(await names(), [second, first]);
+});
+
+test("write keys overlap while clients move", async () => {
+  const { page } = run;
+  await run.open("/sources/shop-backend");
+  await page.getByRole("button", { name: "New key" }).click();
+  await page.getByText("The new write key works now, and the old one too").waitFor();
+  const fresh = (await page.locator("[id^=key-]").first().textContent()).trim();
+  assert.ok((await page.locator("#code-node").textContent()).includes(fresh), "set-ups name the new one");
+  const call = (messageId) => ({ type: "track", event: "Moved", userId: "ada", messageId });
+  assert.deepEqual([await send(run.origin, key, call("k-1")), await send(run.origin, fresh, call("k-2"))], [200, 200]);
+  await page.getByRole("button", { name: "Delete…" }).nth(1).click();
+  await page.getByRole("button", { name: "Delete the key" }).click();
+  await page.getByText("The source was changed.").waitFor();
+  assert.deepEqual([await send(run.origin, key, call("k-3")), await send(run.origin, fresh, call("k-4"))], [401, 200]);
+  key = fresh;
+});
+
 const PAGES = [
   "/", "/sources", "/sources/new", "/sources/shop-backend", "/directory", "/directory/heap", "/directory/heap-web",
   "/integrations", "/integrations/heap", "/integrations/heap/actions", "/integrations/heap/actions/trackEvent-1",
   "/integrations/heap/actions/new", "/integrations/heap/data-out", "/integrations/heap/dead-letters",
-  "/integrations/heap/settings", "/events", "/events/1", "/settings", "/settings/history", "/settings/history/2",
+  "/integrations/heap/settings", "/integrations/heap/replay?outcome=delivered", "/integrations/heap?span=day",
+  "/events", "/events/1", "/settings", "/settings/history", "/settings/history/2",
   "/settings/tokens", "/settings/audit",
 ];
 
@@ -215,7 +287,7 @@ for (const width of [1280, 390]) {
         await run.open(path);
         if (SHOTS) {
           mkdirSync(SHOTS, { recursive: true });
-          const name = path.slice(1).replaceAll("/", "-") || "home";
+          const name = path.slice(1).replace(/[/?=]/g, "-") || "home";
           await page.screenshot({ path: `${SHOTS}/${name}-${width}-${scheme}.png`, fullPage: true });
         }
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
