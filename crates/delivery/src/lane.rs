@@ -127,9 +127,8 @@ impl Lane {
         outlets.flat_map(|(endpoint, outlet)| outlet.usage(endpoint, now_ms)).collect()
     }
 
-    /// Ends the lane and gives back the parcels that have not ended, in no particular order. Steps
-    /// in flight count as not taken.
-    pub fn into_unfinished(self) -> Vec<Unfinished> {
+    /// The parcels that have not ended, in no particular order. Steps in flight count as not taken.
+    pub fn unfinished(&self) -> Vec<Unfinished> {
         let entries = self.users.iter().flat_map(|user| user.live());
         entries
             .map(|(_, entry)| Unfinished {

@@ -102,8 +102,8 @@ pub enum Fact {
     Pause,
     /// Send again.
     Resume,
-    /// Send nothing any more: the courier stops. What is in flight still settles; the rest is given
-    /// back by [`Lane::into_unfinished`](crate::Lane::into_unfinished).
+    /// Send nothing any more: the courier stops. What is in flight still settles; the rest is
+    /// told by [`Lane::unfinished`](crate::Lane::unfinished).
     Drain,
 }
 

@@ -209,7 +209,7 @@ impl Play {
             failing_since_ms: left.failing_since_ms,
             ..self.offered[&left.parcel].clone()
         };
-        let mut again: Vec<Parcel> = old.into_unfinished().into_iter().map(again).collect();
+        let mut again: Vec<Parcel> = old.unfinished().into_iter().map(again).collect();
         again.sort_by_key(|parcel| parcel.id);
         self.bench.sent = 0;
         self.bench.tell(Fact::Recall(memory));

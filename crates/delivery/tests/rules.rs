@@ -204,7 +204,7 @@ fn a_drained_lane_settles_what_is_in_flight_and_gives_back_the_rest() {
     bench.tell(Fact::Drain);
     bench.run(|_| 200);
     assert_eq!((bench.ends.len(), bench.lane.load().in_flight), (1, 0));
-    let rest = bench.lane.into_unfinished();
+    let rest = bench.lane.unfinished();
     let rest: Vec<_> = rest.iter().map(|rest| (rest.parcel, rest.steps_done)).collect();
     assert_eq!(rest, [(1, 1), (2, 1)]);
 }

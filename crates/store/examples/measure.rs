@@ -138,7 +138,7 @@ fn settle(dir: &Path) {
             let batch = settlements(next, batch, next);
             next += batch.settlements.len() as u64;
             let (begun, before) = (Instant::now(), cpu(&main_name()));
-            store.record(batch).unwrap();
+            store.record(&batch).unwrap();
             busy += begun.elapsed();
             used += cpu(&main_name()) - before;
         }
@@ -171,7 +171,7 @@ fn large(dir: &Path, most: u64) {
     let begun = Instant::now();
     let mut first = store.cursor("heap").unwrap().unwrap_or(1);
     while first <= most {
-        store.record(settlements(first, 5_000, first)).unwrap();
+        store.record(&settlements(first, 5_000, first)).unwrap();
         first += 5_000;
     }
     println!("{most} settlements filled in {:.1} s", begun.elapsed().as_secs_f64());

@@ -154,25 +154,28 @@ impl Store for Memory {
         self.wakes.lock().unwrap_or_else(PoisonError::into_inner).push(wake.into());
     }
 
-    fn record(&self, batch: LedgerBatch) -> Result<(), Error> {
+    fn record(&self, batch: &LedgerBatch) -> Result<(), Error> {
         let mut state = self.state();
         if state.closed {
             return Err(Error::Closed);
         }
-        for settlement in batch.settlements {
-            state.settlements.insert((settlement.integration.clone(), settlement.seq), settlement);
+        for settlement in &batch.settlements {
+            let place = (settlement.integration.clone(), settlement.seq);
+            state.settlements.insert(place, settlement.clone());
         }
-        state.requests.extend(batch.requests.into_iter().map(|request| (request.id, request)));
-        for event in batch.hold {
-            state.held.insert((event.integration.clone(), event.event.seq), event);
+        state.requests.extend(batch.requests.iter().map(|request| (request.id, request.clone())));
+        for event in &batch.hold {
+            state.held.insert((event.integration.clone(), event.event.seq), event.clone());
         }
-        for place in batch.release {
-            state.held.remove(&place);
+        for place in &batch.release {
+            state.held.remove(place);
         }
-        for link in batch.links {
-            state.links.insert((link.integration, link.anonymous_id), link.user_id);
+        for link in &batch.links {
+            let whose = (link.integration.clone(), link.anonymous_id.clone());
+            state.links.insert(whose, link.user_id.clone());
         }
-        state.cursors.extend(batch.cursors);
+        let cursors = batch.cursors.iter().map(|(integration, at)| (integration.clone(), *at));
+        state.cursors.extend(cursors);
         Ok(())
     }
 

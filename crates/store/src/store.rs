@@ -35,7 +35,7 @@ pub trait Store: Send + Sync {
     fn on_commit(&self, wake: Box<dyn Fn(Seq) + Send + Sync>);
 
     /// Writes `batch` whole or not at all. On return it survives a crash of the process.
-    fn record(&self, batch: LedgerBatch) -> Result<(), Error>;
+    fn record(&self, batch: &LedgerBatch) -> Result<(), Error>;
 
     /// A fresh id for a [`RequestRecord`], larger than all before, also after a restart.
     fn next_request_id(&self) -> u64;

@@ -143,7 +143,7 @@ fn a_closed_store_takes_nothing() {
         append_ids(store, ["1"]);
         store.close().unwrap();
         assert_eq!(append(store, vec![event("2")]), Err(Error::Closed));
-        assert_eq!(store.record(LedgerBatch::default()), Err(Error::Closed));
+        assert_eq!(store.record(&LedgerBatch::default()), Err(Error::Closed));
         store.close().unwrap();
     });
 }
@@ -160,7 +160,7 @@ fn what_is_recorded_is_known_and_replaced_by_the_next() {
         let other = settlement(20, "second", Outcome::Delivered, "");
         let first = settlement(1, "heap", Outcome::Delivered, "");
         let record = |settlements: Vec<_>| {
-            store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+            store.record(&LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
         };
         record(vec![pending.clone(), other.clone(), first.clone()]);
         assert_eq!(store.settlements("heap", 20, 21).unwrap(), BTreeMap::from([(20, pending)]));
@@ -179,7 +179,7 @@ fn an_integration_may_be_named_as_its_action_is() {
         let odd = settlement(1, "Track Event", Outcome::Delivered, "heap");
         let even = settlement(1, "heap", Outcome::Delivered, "Track Event");
         let settlements = vec![odd.clone(), even.clone()];
-        store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
         assert_eq!(store.settlements("Track Event", 1, 2).unwrap(), BTreeMap::from([(1, odd)]));
         assert_eq!(store.settlements("heap", 1, 2).unwrap(), BTreeMap::from([(1, even)]));
     });
@@ -193,11 +193,11 @@ fn requests_are_found_by_their_ids_in_the_order_asked() {
         for (id, seq) in [(one, 1), (two, 40)] {
             let settlements = vec![settlement(seq, "heap", Outcome::Delivered, "")];
             let requests = vec![request(id)];
-            store.record(LedgerBatch { settlements, requests, ..LedgerBatch::default() }).unwrap();
+            store.record(&LedgerBatch { settlements, requests, ..LedgerBatch::default() }).unwrap();
         }
         let three = store.next_request_id();
         let requests = vec![request(three)];
-        store.record(LedgerBatch { requests, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { requests, ..LedgerBatch::default() }).unwrap();
         let found = store.requests(&[three, one, three + 9, two]).unwrap();
         assert_eq!(found, [request(three), request(one), request(two)]);
     });
@@ -208,7 +208,7 @@ fn cursors_are_kept_by_integration() {
     each(&small(), |store| {
         let record = |seq| {
             let cursors = BTreeMap::from([("heap".into(), seq)]);
-            store.record(LedgerBatch { cursors, ..LedgerBatch::default() }).unwrap();
+            store.record(&LedgerBatch { cursors, ..LedgerBatch::default() }).unwrap();
         };
         append_ids(store, ["1", "2"]);
         record(3);
@@ -223,7 +223,7 @@ fn cursors_are_kept_by_integration() {
 fn held_events_are_found_until_they_are_released() {
     each(&small(), |store| {
         let hold = vec![held(9, "ann", 100), held(4, "ann", 300), held(5, "bob", 200)];
-        store.record(LedgerBatch { hold, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { hold, ..LedgerBatch::default() }).unwrap();
         assert_eq!(store.held("heap", "ann").unwrap(), [held(4, "ann", 300), held(9, "ann", 100)]);
         assert_eq!(store.held("other", "ann").unwrap(), []);
         let up = |now, limit| store.held_until("heap", now, limit).unwrap();
@@ -231,7 +231,7 @@ fn held_events_are_found_until_they_are_released() {
         assert_eq!(up(200, 9), [held(9, "ann", 100), held(5, "bob", 200)]);
         assert_eq!(up(900, 1), [held(9, "ann", 100)]);
         let release = vec![("heap".into(), 9), ("other".into(), 4)];
-        store.record(LedgerBatch { release, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { release, ..LedgerBatch::default() }).unwrap();
         assert_eq!(store.held("heap", "ann").unwrap(), [held(4, "ann", 300)]);
     });
 }
@@ -239,7 +239,8 @@ fn held_events_are_found_until_they_are_released() {
 #[test]
 fn the_last_link_of_an_anonymous_id_counts() {
     each(&small(), |store| {
-        let record = |links| store.record(LedgerBatch { links, ..LedgerBatch::default() }).unwrap();
+        let record =
+            |links| store.record(&LedgerBatch { links, ..LedgerBatch::default() }).unwrap();
         assert_eq!(store.linked("heap", "ann").unwrap(), None);
         record(vec![link("ann", "one"), link("bob", "two")]);
         record(vec![link("ann", "three")]);
@@ -253,7 +254,7 @@ fn the_last_link_of_an_anonymous_id_counts() {
 fn the_anonymous_ids_of_held_events_are_known() {
     each(&small(), |store| {
         let hold = vec![held(9, "ann", 100), held(4, "ann", 300), held(5, "bob", 200)];
-        store.record(LedgerBatch { hold, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { hold, ..LedgerBatch::default() }).unwrap();
         let sorted = |integration| {
             let mut ids = store.held_anonymous_ids(integration).unwrap();
             ids.sort();
@@ -262,7 +263,7 @@ fn the_anonymous_ids_of_held_events_are_known() {
         assert_eq!(sorted("heap"), ["ann", "bob"]);
         assert_eq!(sorted("other"), [""; 0]);
         let release = vec![("heap".into(), 5)];
-        store.record(LedgerBatch { release, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { release, ..LedgerBatch::default() }).unwrap();
         assert_eq!(sorted("heap"), ["ann"]);
     });
 }
@@ -289,7 +290,7 @@ fn fill(store: &dyn Store) {
         })
         .chain([settlement(7, "second", Outcome::Failed, "http_500")])
         .collect();
-    store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+    store.record(&LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
 }
 
 #[test]
@@ -368,7 +369,7 @@ fn deliveries_are_counted_by_reason_as_they_are_now() {
         settlements.push(settlement(32, "heap", Outcome::Refused, "no_identity"));
         settlements.push(settlement(33, "heap", Outcome::Delivered, ""));
         settlements.push(settlement(33, "second", Outcome::Expired, "retries_over"));
-        store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
         let dead = [Outcome::Failed, Outcome::Expired];
         let reasons = |only| {
             let reasons = store.reasons(only, &dead).unwrap().into_iter();
@@ -394,10 +395,10 @@ fn deliveries_are_counted_by_reason_as_they_are_now() {
             (20..=30).map(|n| settlement(n, "heap", Outcome::Delivered, "")).collect();
         settlements.push(failed(19, "http_400", 50));
         settlements.push(failed(31, "http_400", 51));
-        store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
         assert_eq!(reasons(Some("heap")), [row("http_400", 20, 51, 31, "no 31")]);
         let settlements = vec![settlement(31, "heap", Outcome::Delivered, "")];
-        store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
         assert_eq!(reasons(Some("heap"))[0].3, 19);
     });
 }
@@ -445,7 +446,7 @@ fn retention_drops_old_events_and_says_which_were_undelivered() {
         let cursors = BTreeMap::from([("heap".into(), 41), ("quick".into(), 101)]);
         let settlements = vec![settlement(3, "heap", Outcome::Held, "")];
         let batch = LedgerBatch { hold, cursors, settlements, ..LedgerBatch::default() };
-        store.record(batch).unwrap();
+        store.record(&batch).unwrap();
         assert_eq!(store.retain(NOW + DAY).unwrap().dropped, (1, 1));
 
         let retained = store.retain(NOW + DAY + 1).unwrap();
@@ -490,7 +491,7 @@ fn the_embedded_store_survives_a_restart() {
         let cursors = BTreeMap::from([("heap".into(), 7)]);
         let hold = vec![held(9, "ann", 100)];
         let requests = vec![request(store.next_request_id())];
-        store.record(LedgerBatch { cursors, hold, requests, ..LedgerBatch::default() }).unwrap();
+        store.record(&LedgerBatch { cursors, hold, requests, ..LedgerBatch::default() }).unwrap();
         store.save_revision(0, NOW, "ann", "one").unwrap();
         store.reject(vec![rejected(1, "site")]);
         store.report(vec![report(1, "m3", PageResult::Sent, "")]);

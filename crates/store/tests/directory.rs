@@ -68,7 +68,7 @@ fn what_is_acknowledged_survives_a_kill() {
             release: if n > 1 { vec![("heap".into(), seq - 1)] } else { Vec::new() },
             links: vec![link("ann", &format!("user {n}"))],
         };
-        store.record(batch).unwrap();
+        store.record(&batch).unwrap();
         let copied = copies.path().join(n.to_string());
         copy(dir.path(), &copied);
 
@@ -127,12 +127,12 @@ fn retention_gives_space_back() {
             cursors: BTreeMap::from([("heap".into(), n * 100 + 101)]),
             ..LedgerBatch::default()
         };
-        store.record(batch).unwrap();
+        store.record(&batch).unwrap();
     }
     let full = size(dir.path());
     assert!(full > empty + 2_000_000, "{empty} to {full}");
     let release = (1..=2_000).map(|seq| ("heap".into(), seq)).collect();
-    store.record(LedgerBatch { release, ..LedgerBatch::default() }).unwrap();
+    store.record(&LedgerBatch { release, ..LedgerBatch::default() }).unwrap();
     store.retain(NOW + DAY + 1).unwrap();
     let after = size(dir.path());
     // A segment, a spare one, and the last file of the ledger remain.
@@ -148,7 +148,7 @@ fn damage_is_named_and_mended_deliberately() {
         append_ids(&store, [format!("m{n}")]);
     }
     store
-        .record(LedgerBatch {
+        .record(&LedgerBatch {
             settlements: vec![settlement(150, "heap", Outcome::Delivered, "")],
             cursors: BTreeMap::from([("heap".into(), 201)]),
             ..LedgerBatch::default()
@@ -201,7 +201,7 @@ fn a_journal_shorter_than_the_ledger_knows_is_a_loud_error_and_its_places_are_no
         append_ids(&store, [format!("m{n}")]);
     }
     let settlements = vec![settlement(200, "heap", Outcome::Delivered, "")];
-    store.record(LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
+    store.record(&LedgerBatch { settlements, ..LedgerBatch::default() }).unwrap();
     drop(store);
     fs::remove_file(segments(dir.path()).last().unwrap()).unwrap();
     let Err(Error::Damaged { what, .. }) = Embedded::open(dir.path(), small()) else { panic!() };
@@ -312,7 +312,7 @@ fn make_fixture(dir: &Path) {
         links: vec![link("bob", "user 3")],
         ..LedgerBatch::default()
     };
-    store.record(batch).unwrap();
+    store.record(&batch).unwrap();
     store.reject(vec![rejected(1, "site")]);
     store.save_revision(0, NOW, "ann", "{\"sources\":[]}").unwrap();
     store.keep("token", "t1", Some("text")).unwrap();

@@ -158,12 +158,12 @@ proptest! {
                 }
                 Verb::Record { fates, cursor, hold } => {
                     let batch = batch(&model, fates, cursor, hold);
-                    prop_assert_eq!(store.record(batch.clone()), model.record(batch));
+                    prop_assert_eq!(store.record(&batch), model.record(&batch));
                 }
                 Verb::Release(seq) => {
                     let release = vec![("heap".into(), seq)];
                     let batch = LedgerBatch { release, ..LedgerBatch::default() };
-                    prop_assert_eq!(store.record(batch.clone()), model.record(batch));
+                    prop_assert_eq!(store.record(&batch), model.record(&batch));
                 }
                 Verb::Find(query) => {
                     prop_assert_eq!(find_all(&store, &query), find_all(&model, &query), "{:?}", query);

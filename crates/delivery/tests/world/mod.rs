@@ -207,7 +207,7 @@ impl World {
         let memory = self.memory(&old);
         self.lane.handle(self.now_ms, Fact::Recall(memory), &mut Vec::new());
         let mut since: BTreeMap<u64, Option<u64>> = BTreeMap::new();
-        for unfinished in old.into_unfinished() {
+        for unfinished in old.unfinished() {
             assert_eq!(unfinished.steps_done, self.known[&unfinished.parcel].taken);
             since.insert(unfinished.parcel, unfinished.failing_since_ms);
         }

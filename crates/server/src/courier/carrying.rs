@@ -172,10 +172,10 @@ impl Courier {
         } else if let Some(open) = self.holds.open_mut(seq) {
             open.deliveries -= 1;
             if open.deliveries == 0
-                && let Some((settlement, freed_by)) = self.holds.finish(seq)
+                && let Some((open, freed_by)) = self.holds.finish(seq)
             {
                 self.batch.release.push((self.integration.id.clone(), seq));
-                self.settled(settlement, None);
+                self.settled(open.settlement, &open.counted, None);
                 if let Some(open) = self.window.open(freed_by) {
                     open.freed -= 1;
                     self.finish_if_done(freed_by);
@@ -198,19 +198,25 @@ impl Courier {
 
     fn finish_if_done(&mut self, seq: Seq) {
         let done = self.window.open(seq).filter(|open| open.deliveries == 0 && open.freed == 0);
-        let received_at = done.map(|open| open.received_at);
-        if received_at.is_some()
-            && let Some(settlement) = self.window.finish(seq)
-            && !settlement.deliveries.is_empty()
+        if done.is_some()
+            && let Some(open) = self.window.finish(seq)
+            && !open.settlement.deliveries.is_empty()
         {
-            self.settled(settlement, received_at);
+            self.settled(open.settlement, &open.counted, Some(open.received_at));
         }
     }
 
-    /// `received_at` counts for how long a delivery took.
-    pub(super) fn settled(&mut self, settlement: Settlement, received_at: Option<Millis>) {
-        for delivery in &settlement.deliveries {
-            self.tally.count(delivery, received_at);
+    /// Those of `counted` are not counted again; `received_at` counts for how long a delivery took.
+    pub(super) fn settled(
+        &mut self,
+        settlement: Settlement,
+        counted: &[bool],
+        received_at: Option<Millis>,
+    ) {
+        for (at, delivery) in settlement.deliveries.iter().enumerate() {
+            if !counted.get(at).copied().unwrap_or_default() {
+                self.tally.count(delivery, received_at);
+            }
         }
         self.around.metrics.tail.settled(&settlement);
         self.batch.settlements.push(settlement);

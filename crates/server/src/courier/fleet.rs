@@ -184,7 +184,7 @@ impl Fleet {
     pub fn skip_ahead(&self, integration: &Arc<str>) -> Result<Seq, Error> {
         let next = self.around.store.extent().next;
         let cursors = [(integration.clone(), next)].into();
-        self.around.store.record(LedgerBatch { cursors, ..LedgerBatch::default() })?;
+        self.around.store.record(&LedgerBatch { cursors, ..LedgerBatch::default() })?;
         Ok(next)
     }
 
@@ -226,7 +226,7 @@ impl Fleet {
         let store = &self.around.store;
         if store.cursor(id)?.is_none() {
             let cursors = [(id.clone(), store.extent().next)].into();
-            store.record(LedgerBatch { cursors, ..LedgerBatch::default() })?;
+            store.record(&LedgerBatch { cursors, ..LedgerBatch::default() })?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use heapline_store::{Error, HeldEvent, Link, Millis, Seq, Settlement, Store, StoredEvent};
+use heapline_store::{Error, HeldEvent, Link, Millis, Seq, Store, StoredEvent};
 
 use super::window::Open;
 
@@ -92,9 +92,8 @@ impl Holds {
         HeldEvent { integration: self.integration.clone(), until: at.saturating_add(window), event }
     }
 
-    /// The link that `event` makes, if it makes one that isn't known, and whether anything waits
-    /// for it.
-    pub(super) fn link(&mut self, event: &StoredEvent, at: Millis) -> Option<(Link, bool)> {
+    /// The link that `event` makes, if it makes one that isn't known.
+    pub(super) fn link(&mut self, event: &StoredEvent, at: Millis) -> Option<Link> {
         let event = &event.event;
         let (Some(user), Some(anonymous_id)) = (&event.user_id, &event.anonymous_id) else {
             return None;
@@ -102,19 +101,23 @@ impl Holds {
         if self.window_ms == 0 {
             return None;
         }
-        let waits = self.waiting.remove(anonymous_id);
-        let known = self.links.get(anonymous_id).is_some_and(|known| known == user);
-        if known && !waits {
+        if self.links.get(anonymous_id).is_some_and(|known| known == user) {
             return None;
         }
         self.links.insert(anonymous_id.clone(), user.clone());
-        let link = Link {
+        Some(Link {
             integration: self.integration.clone(),
             anonymous_id: anonymous_id.clone(),
             user_id: user.clone(),
             at,
-        };
-        Some((link, waits))
+        })
+    }
+
+    /// The anonymous id that `event` links, if anything is held for it: from now on nothing is.
+    pub(super) fn frees<'e>(&mut self, event: &'e StoredEvent) -> Option<&'e str> {
+        let anonymous_id = event.event.anonymous_id.as_deref()?;
+        let frees = self.waits_for(event) && self.waiting.remove(anonymous_id);
+        frees.then_some(anonymous_id)
     }
 
     /// True if more links needn't be remembered.
@@ -138,18 +141,21 @@ impl Holds {
     }
 
     /// Takes a freed event out that has nothing open any more, with the event that set it free.
-    pub(super) fn finish(&mut self, seq: Seq) -> Option<(Settlement, Seq)> {
-        let (open, by) = self.freed.remove(&seq)?;
-        Some((open.settlement, by))
+    pub(super) fn finish(&mut self, seq: Seq) -> Option<(Open, Seq)> {
+        self.freed.remove(&seq)
     }
 
-    /// Held events whose time is up.
+    /// Held events whose time is up. Not those that are linked: they wait for the turn of the event
+    /// that links them.
     pub(super) fn due(&self, store: &dyn Store, at: Millis) -> Result<Vec<HeldEvent>, Error> {
         if self.window_ms == 0 {
             return Ok(Vec::new());
         }
         let mut due = store.held_until(&self.integration, at, AT_A_TIME)?;
-        due.retain(|held| !self.freed.contains_key(&held.event.seq));
+        let linked = |held: &HeldEvent| {
+            held.event.event.anonymous_id.as_ref().is_some_and(|id| self.links.contains_key(id))
+        };
+        due.retain(|held| !self.freed.contains_key(&held.event.seq) && !linked(held));
         Ok(due)
     }
 }

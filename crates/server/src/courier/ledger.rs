@@ -20,12 +20,16 @@ const QUEUE: usize = 8;
 const TOGETHER: usize = 4000;
 
 enum Entry {
-    Batch(LedgerBatch),
+    /// With what is to be done once it is written.
+    Batch(LedgerBatch, Written),
     /// Answered once all before it is written.
     Barrier(SyncSender<()>),
     /// The last one.
     End,
 }
+
+/// Told once a batch is in the store.
+pub(super) type Written = Box<dyn FnOnce() + Send>;
 
 /// Where couriers put what they know.
 #[derive(Clone)]
@@ -47,10 +51,10 @@ impl Ledger {
         Ok((Ledger { queue, broken }, thread))
     }
 
-    /// Queues `batch`; waits while the queue is full.
-    pub(super) fn write(&self, batch: LedgerBatch) {
+    /// Queues `batch`, and calls `written` once it is in the store; waits while the queue is full.
+    pub(super) fn write(&self, batch: LedgerBatch, written: Written) {
         // Couriers have ended before the writer does.
-        self.queue.send(Entry::Batch(batch)).ok();
+        self.queue.send(Entry::Batch(batch, written)).ok();
     }
 
     /// Waits until all that was queued before is written.
@@ -75,12 +79,16 @@ impl Ledger {
 fn write_all(store: &dyn Store, entries: &Receiver<Entry>, broken: &AtomicBool) {
     while let Ok(first) = entries.recv() {
         let mut whole = LedgerBatch::default();
+        let mut after = Vec::new();
         let mut barriers = Vec::new();
         let mut next = Some(first);
         let mut ends = false;
         while let Some(entry) = next {
             match entry {
-                Entry::Batch(batch) => append(&mut whole, batch),
+                Entry::Batch(batch, written) => {
+                    append(&mut whole, batch);
+                    after.push(written);
+                }
                 Entry::Barrier(done) => barriers.push(done),
                 Entry::End => ends = true,
             }
@@ -89,7 +97,9 @@ fn write_all(store: &dyn Store, entries: &Receiver<Entry>, broken: &AtomicBool) 
                 _ => None,
             };
         }
-        write(store, whole, broken);
+        if write(store, &whole, broken) {
+            after.into_iter().for_each(|written| written());
+        }
         for done in barriers {
             done.send(()).ok();
         }
@@ -99,10 +109,11 @@ fn write_all(store: &dyn Store, entries: &Receiver<Entry>, broken: &AtomicBool) 
     }
 }
 
-fn write(store: &dyn Store, batch: LedgerBatch, broken: &AtomicBool) {
+/// True once it is written; false if it can't be.
+fn write(store: &dyn Store, batch: &LedgerBatch, broken: &AtomicBool) -> bool {
     loop {
-        match store.record(batch.clone()) {
-            Ok(()) => return,
+        match store.record(batch) {
+            Ok(()) => return true,
             Err(Error::Full(what)) => {
                 warn!(what, "the ledger waits for disk space");
                 std::thread::sleep(Duration::from_secs(1));
@@ -110,7 +121,7 @@ fn write(store: &dyn Store, batch: LedgerBatch, broken: &AtomicBool) {
             Err(e) => {
                 error!(error = %e, "the ledger can't be written; deliveries stop");
                 broken.store(true, Ordering::Relaxed);
-                return;
+                return false;
             }
         }
     }

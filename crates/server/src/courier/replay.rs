@@ -208,8 +208,13 @@ impl Courier {
             revision: self.revision,
             deliveries,
         };
-        let decided =
-            Open { settlement, deliveries: open, freed: 0, received_at: event.event.received_at };
+        let decided = Open {
+            settlement,
+            deliveries: open,
+            freed: 0,
+            counted: Vec::new(),
+            received_at: event.event.received_at,
+        };
         if let Some(pending) = self.replays.chunks.get_mut(&chunk) {
             pending.events += 1;
         }

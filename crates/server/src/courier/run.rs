@@ -243,8 +243,11 @@ impl Courier {
         let mut batch = std::mem::take(&mut self.batch);
         self.batch_since = None;
         batch.cursors.insert(self.integration.id.clone(), self.window.base());
-        self.ledger.write(batch);
-        self.tally.hand_over(&self.around.metrics, &self.integration.id);
+        // Counted only once it is written: what a crash lets happen again isn't counted twice.
+        let mut tally = std::mem::take(&mut self.tally);
+        let (metrics, integration) = (self.around.metrics.clone(), self.integration.id.clone());
+        let count = move || tally.hand_over(&metrics, &integration);
+        self.ledger.write(batch, Box::new(count));
     }
 
     fn report(&mut self) {
@@ -269,8 +272,7 @@ impl Courier {
     /// Leaves what isn't settled to the journal, with the steps that are done.
     fn leave(mut self) {
         self.leave_health();
-        let unfinished = self.lane.into_unfinished();
-        for left in unfinished {
+        for left in self.lane.unfinished() {
             let seq = left.parcel / ACTIONS;
             let index = usize::try_from(left.parcel % ACTIONS).unwrap_or(usize::MAX);
             let open = self.window.open(seq).or(self.holds.open_mut(seq));
@@ -281,9 +283,7 @@ impl Courier {
                 self.batch.settlements.push(open.settlement.clone());
             }
         }
-        let mut batch = std::mem::take(&mut self.batch);
-        batch.cursors.insert(self.integration.id.clone(), self.window.base());
-        self.ledger.write(batch);
+        self.flush(true);
         self.around.used(&self.integration.id, None);
     }
 }

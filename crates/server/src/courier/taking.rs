@@ -94,30 +94,45 @@ impl Courier {
             false => self.holds.linked(&*self.around.store, &event)?,
         };
         let user = linked.clone().unwrap_or_else(|| user_of(&event));
-        let freed = self.freed_by(&event)?;
+        self.link(&event);
         let busy = self.users.get(&*user);
-        if busy.is_some_and(|u| u.on_the_way >= PARK_ABOVE || !u.parked.is_empty())
-            && freed.is_empty()
-        {
+        if busy.is_some_and(|u| u.on_the_way >= PARK_ABOVE || !u.parked.is_empty()) {
             self.window.push_parked(event.event.received_at);
             self.users.entry(user).or_default().parked.push_back(event.seq);
             return Ok(());
         }
-        let mut waiting = 0;
-        for held in freed {
-            waiting += u32::from(self.take_up_held(held, &user, event.seq, offers)?);
-        }
-        match self.plan(&event, before, linked.as_deref(), &user, offers) {
-            Some(open) => self.window.push_open(Open { freed: waiting, ..open }),
-            None if waiting > 0 => {
-                let settlement = self.empty_settlement(event.seq);
-                let received_at = event.event.received_at;
-                let open = Open { settlement, deliveries: 0, freed: waiting, received_at };
-                self.window.push_open(open);
-            }
+        match self.plan_in_turn(&event, before, linked.as_deref(), &user, offers)? {
+            Some(open) => self.window.push_open(open),
             None => self.window.push_done(),
         }
         Ok(())
+    }
+
+    /// Plans one event whose turn it is, and before it what it sets free. `None` if nothing of it
+    /// stays open.
+    fn plan_in_turn(
+        &mut self,
+        event: &StoredEvent,
+        before: Option<Settlement>,
+        linked: Option<&str>,
+        user: &Arc<str>,
+        offers: &mut Vec<Parcel>,
+    ) -> Result<Option<Open>, Error> {
+        let mut freed = 0;
+        for held in self.freed_by(event)? {
+            freed += u32::from(self.take_up_held(held, user, event.seq, offers)?);
+        }
+        Ok(match self.plan(event, before, linked, user, offers) {
+            Some(open) => Some(Open { freed, ..open }),
+            None if freed > 0 => Some(Open {
+                settlement: self.empty_settlement(event.seq),
+                deliveries: 0,
+                freed,
+                counted: Vec::new(),
+                received_at: event.event.received_at,
+            }),
+            None => None,
+        })
     }
 
     /// Plans one event; what is decided at once is written, what is to be sent goes to `offers`.
@@ -153,6 +168,7 @@ impl Courier {
             self.batch.hold.push(held);
         }
         let before = before.map(|s| s.deliveries).unwrap_or_default();
+        let counted = counted(&before, &deliveries);
         let mut open = 0;
         for (index, steps) in steps {
             let Some(delivery) = deliveries.get_mut(index) else { continue };
@@ -184,11 +200,11 @@ impl Courier {
             deliveries,
         };
         if open == 0 {
-            self.settled(settlement, None);
+            self.settled(settlement, &counted, None);
             return None;
         }
         let received_at = event.event.received_at;
-        Some(Open { settlement, deliveries: open, freed: 0, received_at })
+        Some(Open { settlement, deliveries: open, freed: 0, counted, received_at })
     }
 
     /// When a delivery that was tried before a restart was first tried, in milliseconds.
@@ -244,32 +260,33 @@ impl Courier {
         };
         let before = if seq < self.recover_below { self.known(seq)? } else { None };
         let linked = self.holds.linked(&*self.around.store, &event)?;
-        let open = self.plan(&event, before, linked.as_deref(), user, offers);
+        let open = self.plan_in_turn(&event, before, linked.as_deref(), user, offers)?;
         self.window.unpark(seq, open);
         Ok(())
     }
 
     // Held events
 
-    /// Held events that `event` links to a user id, oldest first.
-    fn freed_by(&mut self, event: &StoredEvent) -> Result<Vec<StoredEvent>, Error> {
+    /// Remembers the link that `event` makes: from now on it holds, though what it sets free may
+    /// have to wait for the event's turn.
+    fn link(&mut self, event: &StoredEvent) {
         let at = self.at();
-        let Some((link, waits)) = self.holds.link(event, at) else { return Ok(Vec::new()) };
-        let anonymous_id = link.anonymous_id.clone();
-        self.batch.links.push(link);
+        self.batch.links.extend(self.holds.link(event, at));
         if self.holds.remembers_enough() {
             // From now on they are looked up in the store, so they must be there.
             self.flush(true);
             self.ledger.settle();
             self.holds.forget_links();
         }
-        if !waits {
-            return Ok(Vec::new());
-        }
+    }
+
+    /// Held events that `event` links to a user id, oldest first.
+    fn freed_by(&mut self, event: &StoredEvent) -> Result<Vec<StoredEvent>, Error> {
+        let Some(anonymous_id) = self.holds.frees(event) else { return Ok(Vec::new()) };
         // What was held a moment ago may still be on its way to the store.
         self.flush(true);
         self.ledger.settle();
-        let held = self.around.store.held(&self.integration.id, &anonymous_id)?;
+        let held = self.around.store.held(&self.integration.id, anonymous_id)?;
         Ok(held.into_iter().map(|held| held.event).collect())
     }
 
@@ -368,8 +385,10 @@ impl Courier {
         }
         match self.known(event.seq) {
             Ok(Some(mut settlement)) => {
+                let before = settlement.deliveries.clone();
                 expire(&mut settlement);
-                self.settled(settlement, None);
+                let counted = counted(&before, &settlement.deliveries);
+                self.settled(settlement, &counted, None);
             }
             // It is beyond the cursor, and is taken up again.
             Ok(None) => {}
@@ -382,6 +401,19 @@ impl Courier {
         let known = self.around.store.settlements(&self.integration.id, seq, seq + 1)?;
         Ok(known.into_values().next())
     }
+}
+
+/// Which of `deliveries` were counted when `before` was written. What is pending is written without
+/// being counted, together with all that the event became elsewhere.
+fn counted(before: &[Delivery], deliveries: &[Delivery]) -> Vec<bool> {
+    if before.iter().any(|earlier| earlier.outcome == Outcome::Pending) {
+        return Vec::new();
+    }
+    let was_counted = |delivery: &Delivery| {
+        let earlier = before.iter().find(|earlier| earlier.action == delivery.action);
+        earlier.is_some_and(|e| e.outcome != Outcome::Held || delivery.outcome == Outcome::Held)
+    };
+    deliveries.iter().map(was_counted).collect()
 }
 
 /// True for what is known of an event of which nothing is held any more, and something is open.

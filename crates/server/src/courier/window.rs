@@ -15,6 +15,8 @@ pub(super) struct Open {
     pub(super) deliveries: u32,
     /// Held events that this event has set free, and that are not settled yet.
     pub(super) freed: u32,
+    /// Deliveries by index that reached their outcome, and were counted, before this one began.
+    pub(super) counted: Vec<bool>,
     /// For the age of the oldest.
     pub(super) received_at: Millis,
 }
@@ -122,7 +124,7 @@ impl Window {
     }
 
     /// Takes an event out that has nothing open any more, and lets the base follow.
-    pub(super) fn finish(&mut self, seq: Seq) -> Option<Settlement> {
+    pub(super) fn finish(&mut self, seq: Seq) -> Option<Open> {
         let slot = self.slot(seq)?;
         if !matches!(slot, Slot::Open(_)) {
             return None;
@@ -130,7 +132,7 @@ impl Window {
         let Slot::Open(open) = std::mem::replace(slot, Slot::Done) else { return None };
         self.unsettled -= 1;
         self.advance();
-        Some(open.settlement)
+        Some(*open)
     }
 
     fn slot(&mut self, seq: Seq) -> Option<&mut Slot> {
@@ -153,7 +155,8 @@ mod tests {
     fn open(seq: Seq) -> Open {
         let settlement =
             Settlement { seq, integration: "heap".into(), revision: 1, deliveries: vec![] };
-        Open { settlement, deliveries: 1, freed: 0, received_at: 1000 + seq as i64 }
+        let received_at = 1000 + seq as i64;
+        Open { settlement, deliveries: 1, freed: 0, counted: Vec::new(), received_at }
     }
 
     #[test]

@@ -148,7 +148,8 @@ impl Metrics {
         let outcomes = Family::default();
         registry.register(
             "deliveries",
-            "Deliveries (one event at one action) that reached an outcome",
+            "Deliveries (one event at one action) that reached an outcome, once the ledger has it; \
+             a replay counts anew, and so does a held one that goes on",
             outcomes.clone(),
         );
         let pending = Family::default();

@@ -67,6 +67,16 @@ async fn an_identify_call_links_too() {
     assert_eq!(heap.names("ada").await, ["First", "Second"]);
     house.client.outcome("message-link", "delivered").await;
     house.client.outcome("anonymous-1", "delivered").await;
+    // Each delivery is counted once at each of its outcomes.
+    let counts = [("held", 2), ("delivered", 3), ("filtered", 3)];
+    let line = |(outcome, count)| {
+        format!("heapline_deliveries_total{{integration=\"heap\",outcome=\"{outcome}\"}} {count}\n")
+    };
+    until("the counts", async || {
+        let metrics = house.client.get("/metrics").await.text;
+        counts.iter().all(|count| metrics.contains(&line(*count))).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,4 +179,49 @@ async fn what_one_action_holds_is_freed_while_another_is_still_on_its_way() {
     let outcomes: Vec<&Value> =
         settled["ways"].as_array().unwrap().iter().map(|way| &way["outcome"]).collect();
     assert_eq!(outcomes, ["delivered", "delivered"], "{settled}");
+}
+
+/// `from` to below `to` of a user who is numbered through, in batches.
+async fn many(house: &House, user: &str, from: usize, to: usize) {
+    let items: Vec<Value> = (from..to)
+        .map(|number| {
+            json!({ "type": "track", "userId": user, "event": number.to_string(),
+                "messageId": format!("message-{number}") })
+        })
+        .collect();
+    for chunk in items.chunks(500) {
+        house.client.accepted("/v1/batch", &json!({ "batch": chunk })).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_free_doesnt_overtake_events_that_wait_for_their_users_turn() {
+    let heap = Heap::start().await.without_rates().await;
+    heap.fault(&json!({ "kind": "status", "status": 503, "path": "/api/track" })).await;
+    let workspace = Workspace::to(&heap.address)
+        .settings(r#"anonymous = "hold", eventsPerMinute = 0, eventsPerMinutePerIdentity = 0"#);
+    let mut house = House::start(&workspace).await;
+    two_anonymous_events(&house).await;
+    // More than one user may have on the way at a time.
+    many(&house, "ada", 0, 2300).await;
+    let link = json!({ "userId": "ada", "anonymousId": "anon-1", "event": "Link",
+        "messageId": "message-link" });
+    house.client.accepted("/v1/track", &link).await;
+    let late = json!({ "anonymousId": "anon-1", "event": "Late", "messageId": "message-late" });
+    house.client.accepted("/v1/track", &late).await;
+    many(&house, "ada", 2300, 2310).await;
+    house.client.track("bob", "Last", "message-bob").await;
+    house.client.event_with("message-bob", |d| d["outcome"] == "pending").await;
+    house.restart().await;
+    house.client.event_with("message-bob", |d| d["outcome"] == "pending").await;
+    heap.no_faults().await;
+    heap.events(2315).await;
+    let mut expected: Vec<String> = (0..2300).map(|number| number.to_string()).collect();
+    expected.extend(["First", "Second", "Link", "Late"].map(str::to_owned));
+    expected.extend((2300..2310).map(|number| number.to_string()));
+    assert!(heap.names("ada").await == expected, "in the order of the journal");
+    for id in ["anonymous-0", "anonymous-1", "message-link", "message-late", "message-2309"] {
+        house.client.outcome(id, "delivered").await;
+    }
+    assert_eq!(heap.summary().duplicates, 0);
 }

@@ -124,9 +124,9 @@ impl Store for Embedded {
         self.journal.on_commit(wake);
     }
 
-    fn record(&self, batch: LedgerBatch) -> Result<(), Error> {
+    fn record(&self, batch: &LedgerBatch) -> Result<(), Error> {
         self.open_still()?;
-        self.ledger.record(&batch)
+        self.ledger.record(batch)
     }
 
     fn next_request_id(&self) -> u64 {
