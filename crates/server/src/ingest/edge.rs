@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use heapline_store::{Error, Millis, NewEvent, Rejected, Store};
+use heapline_store::{Error, Millis, NewEvent, Rejected};
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT,
 };
@@ -20,6 +20,7 @@ use super::answer::{Answer, Code, Fault};
 use super::client_ip::TrustedProxies;
 use super::counters::{Counters, Intake};
 use super::decode::{Decoded, Request, decode};
+use super::keeper::Keeper;
 use super::limits::Limits;
 use super::route::Route;
 use super::side::{Receipts, Reported};
@@ -28,7 +29,7 @@ use super::{cors, key};
 
 /// The door. One for the program, shared by all connections.
 pub struct Ingest {
-    store: Arc<dyn Store>,
+    store: Box<dyn Keeper>,
     sources: RwLock<Arc<SourceTable>>,
     limits: Limits,
     proxies: TrustedProxies,
@@ -49,14 +50,14 @@ impl Ingest {
     /// [`Limits::requests`] should not exceed the number of appends that the store queues, since
     /// beyond that an append blocks its thread.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: impl Keeper + 'static,
         limits: Limits,
         proxies: TrustedProxies,
         receipts: Receipts,
         clock: Box<dyn Fn() -> Millis + Send + Sync>,
     ) -> Self {
         Ingest {
-            store,
+            store: Box::new(store),
             sources: RwLock::default(),
             limits,
             proxies,

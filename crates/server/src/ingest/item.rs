@@ -75,7 +75,7 @@ pub(super) fn judge<'a>(
         ("sentAt", times.sent),
         ("event", fields.event),
         ("properties", fields.properties),
-        ("traits", fields.traits),
+        ("traits", fields.traits.or_else(|| fields.traits_of_context(call))),
         ("integrations", fields.integrations.or(frame.integrations)),
     ];
     for (name, raw) in before {
@@ -240,6 +240,13 @@ impl<'a> Fields<'a> {
                 Err(Fault::new(Code::InvalidEvent, "event", "a non-empty string", found))
             }
         }
+    }
+
+    /// RudderStack's clients put an identify call's traits into its context, and nowhere else.
+    fn traits_of_context(&self, call: Call) -> Option<&'a RawValue> {
+        let context = self.context.filter(|_| call == Call::Identify)?;
+        let traits = Members::parse(context.get()).ok()?.last("traits")?;
+        (traits.get().starts_with('{') && traits.get() != "{}").then_some(traits)
     }
 
     fn message_id(&self, frame: &Frame) -> Result<Cow<'a, str>, Fault> {

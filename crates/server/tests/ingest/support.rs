@@ -17,7 +17,7 @@ use crate::store::Handled;
 
 pub(crate) struct Door {
     pub(crate) ingest: Ingest,
-    pub(crate) store: Arc<Handled>,
+    pub(crate) store: Handled,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) receipts: Arc<Mutex<Vec<(String, String)>>>,
 }
@@ -59,7 +59,7 @@ impl Door {
     }
 
     pub(crate) fn with(limits: Limits, proxies: &[&str]) -> Door {
-        let store = Arc::new(Handled::new());
+        let store = Handled::new();
         let clock = Arc::new(AtomicI64::new(NOON));
         let receipts = Arc::new(Mutex::new(Vec::new()));
         let (time, reports) = (clock.clone(), receipts.clone());
