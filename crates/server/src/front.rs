@@ -1,7 +1,8 @@
 //! The listening socket: pages first, then the door, then the admin API.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::{SetOnce, watch};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, SetOnce, watch};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 use tracing::{Instrument, Span, warn};
 
@@ -30,6 +31,13 @@ pub(crate) struct Front {
 /// How long a call waits for the server to have started. Clients that give up within seconds find
 /// their events taken, if the listening socket outlived the last server.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long each connection may bring one more request once the server stops: what a client has sent
+/// by then is on its way.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// Longest time that a client may take to send the head of a request.
+const HEAD: Duration = Duration::from_secs(30);
 
 impl Front {
     pub(crate) fn new(web: Arc<Web>) -> Front {
@@ -48,45 +56,64 @@ impl Front {
         listener: TcpListener,
         mut stopping: watch::Receiver<bool>,
     ) {
-        let connections = GracefulShutdown::new();
-        let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+        let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
+                Some(_) = connections.join_next() => continue,
                 _ = stopping.wait_for(|stop| *stop) => break,
             };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
+            match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(self.clone().serve(stream, peer, stopping.clone()));
+                }
                 Err(e) => {
                     // Out of file descriptors, most likely: let some connections end.
                     warn!(error = %e, "can't accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
                 }
-            };
-            // Without it small answers wait for the client's acknowledgement.
-            stream.set_nodelay(true).ok();
-            let front = self.clone();
-            let service = service_fn(move |request: Request<Incoming>| {
-                let front = front.clone();
-                let span = spans::call(request.method(), request.uri().path());
-                let answered = async move {
-                    let response = front.answer(request, peer.ip()).await?;
-                    spans::answered(&Span::current(), response.status().as_u16());
-                    Ok::<_, Infallible>(response)
-                };
-                answered.instrument(span)
-            });
-            let connection = http.serve_connection(TokioIo::new(stream), service);
-            let watched = connections.watch(connection);
-            tokio::spawn(async move {
-                // A client that breaks off is the client's affair.
-                watched.await.ok();
-            });
+            }
         }
         drop(listener);
-        connections.shutdown().await;
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        // Without it small answers wait for the client's acknowledgement.
+        stream.set_nodelay(true).ok();
+        let called = Arc::new(Notify::new());
+        let calls = called.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            calls.notify_waiters();
+            let front = self.clone();
+            let (method, path) = (request.method(), request.uri().path());
+            let span = spans::call(method, path, request.headers());
+            let answered = async move {
+                let response = front.answer(request, peer.ip()).await?;
+                spans::answered(&Span::current(), response.status().as_u16());
+                Ok::<_, Infallible>(response)
+            };
+            answered.instrument(span)
+        });
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        // A client that breaks off is the client's affair.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stopping.wait_for(|stop| *stop) => {}
+        }
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = tokio::time::timeout(LAST_CALL, called.notified()) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await.ok();
     }
 
     async fn answer(

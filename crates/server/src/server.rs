@@ -37,7 +37,8 @@ pub struct Server {
     tasks: Vec<JoinHandle<()>>,
     /// True ends the listening.
     end: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
+    /// `None` once it has ended.
+    accepting: Option<JoinHandle<()>>,
 }
 
 /// How often a workspace file is looked at, and retention is applied.
@@ -116,7 +117,7 @@ impl Server {
             stop,
             tasks: Vec::new(),
             end,
-            accepting,
+            accepting: Some(accepting),
         };
         server.tasks.push(tokio::spawn(retain_all(server.store.clone(), stopping.clone())));
         server.tasks.push(tokio::spawn(count_all(server.control.clone(), stopping.clone())));
@@ -158,20 +159,34 @@ impl Server {
         self.ingest.counters().snapshot()
     }
 
+    /// Leaves the listening socket to the next server: who connects from now on waits for that one.
+    /// Requests that have come are taken and answered; all connections are closed.
+    pub async fn stop_listening(&mut self) {
+        // Streams to operators would go on for ever.
+        self.stop.send(true).ok();
+        self.end.send(true).ok();
+        let Some(mut accepting) = self.accepting.take() else { return };
+        if tokio::time::timeout(self.stop_within, &mut accepting).await.is_err() {
+            warn!("some clients' requests were cut off");
+            accepting.abort();
+        }
+    }
+
     /// Stops: no new intake, requests in flight are answered, deliveries in flight settle or stay
     /// in the journal. Pages get their settings to the end. Takes little more than the time set for
     /// it.
-    pub async fn stop(self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         info!("stopping");
         self.ingest.close();
         self.stop.send(true).ok();
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             if tokio::time::timeout(self.stop_within, task).await.is_err() {
                 warn!("some of the server's own work was cut off");
             }
         }
         let within = self.stop_within;
-        let (fleet, store, control) = (self.fleet, self.store, self.control);
+        let (fleet, store) = (self.fleet.clone(), self.store.clone());
+        let control = self.control.clone();
         tokio::task::spawn_blocking(move || {
             fleet.stop(within);
             if let Err(problem) = control.write_statistics() {
@@ -180,10 +195,7 @@ impl Server {
             store.close()
         })
         .await??;
-        self.end.send(true).ok();
-        if tokio::time::timeout(within, self.accepting).await.is_err() {
-            warn!("some clients' requests were cut off");
-        }
+        self.stop_listening().await;
         info!("stopped");
         Ok(())
     }

@@ -50,7 +50,9 @@ pub(crate) fn run(args: Args) -> Result<End> {
     let logging = logs::start(&config.telemetry)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let listener = match handed_over()? {
+        let handed_over = handed_over()?;
+        let outlives_us = handed_over.is_some();
+        let listener = match handed_over {
             Some(listener) => listener,
             None => {
                 let address = args.listen.unwrap_or(config.server.listen);
@@ -59,9 +61,12 @@ pub(crate) fn run(args: Args) -> Result<End> {
                     .with_context(|| format!("cannot listen on {address}"))?
             }
         };
-        let server = Server::start(&config, &args.data, args.workspace, listener).await?;
+        let mut server = Server::start(&config, &args.data, args.workspace, listener).await?;
         eprintln!("console: {}   (this link lets you in once)", server.console_link());
         told_to_stop().await?;
+        if outlives_us {
+            server.stop_listening().await;
+        }
         server.stop().await
     })?;
     drop(logging);

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,7 +10,7 @@ use heapline_server::admin::AdminFile;
 use serde_json::{Value, json};
 
 use crate::support::child::HEAPLINE;
-use crate::support::client::Client;
+use crate::support::client::{Client, KEY, plain_http};
 use crate::support::heap::Heap;
 use crate::support::until;
 use crate::support::workspace::Workspace;
@@ -66,6 +67,24 @@ fn batch(number: usize) -> Value {
     json!({ "batch": items })
 }
 
+/// Calls as a page's client does, its key in the body or in a header.
+async fn ask(address: SocketAddr, path: &str, key_in_header: bool, id: usize) -> reqwest::Response {
+    let id = format!("page-{id}");
+    let item = json!({ "type": "track", "userId": "page", "event": "E", "messageId": id });
+    let mut body = match path {
+        "/v1/t" => item,
+        _ => json!({ "batch": [item] }),
+    };
+    let mut call = plain_http().post(format!("http://{address}{path}"));
+    call = call.header("origin", "https://shop.example").header("content-type", "text/plain");
+    if key_in_header {
+        call = call.basic_auth(KEY, Some(""));
+    } else {
+        body["writeKey"] = json!(KEY);
+    }
+    call.body(body.to_string()).send().await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_to_callers_and_recovers_without_a_loss() {
     let heap = Heap::start().await.without_rates().await;
@@ -82,7 +101,7 @@ async fn a_full_disk_is_told_to_callers_and_recovers_without_a_loss() {
     let file =
         until("the server's admin.json", async || AdminFile::read(&small.data).ok().flatten())
             .await;
-    let address = file.address.strip_prefix("http://").unwrap().parse().unwrap();
+    let address: SocketAddr = file.address.strip_prefix("http://").unwrap().parse().unwrap();
     let client = Client::new(address, &small.data);
 
     let mut accepted = 0;
@@ -102,6 +121,32 @@ async fn a_full_disk_is_told_to_callers_and_recovers_without_a_loss() {
         assert!(accepted < 1000, "1,000 batches of 20 KB don't fit in 16 MB");
     };
     assert_eq!(refused.status, 503, "{}", refused.text);
+    let mut small = 0;
+    while ask(address, "/v1/t", false, small).await.status() == 200 {
+        small += 1;
+        assert!(small < 10_000, "so many events don't fit where a batch of 20 KB doesn't");
+    }
+    // A page's client that names its key in the body keeps the event only if it may not read the
+    // answer; one that names it in a header reads the answer, and comes again.
+    for (path, in_header, readable) in [
+        ("/v1/t", false, false),
+        ("/v1/b", false, false),
+        ("/v1/t", true, true),
+        ("/v1/batch", true, true),
+    ] {
+        let response = ask(address, path, in_header, small).await;
+        assert_eq!(response.status(), 503, "{path}");
+        let headers = response.headers();
+        assert!(headers.contains_key("retry-after"), "{path}: {headers:?}");
+        let open = headers.get("access-control-allow-origin").is_some_and(|value| value == "*");
+        assert_eq!(open, readable, "{path}, key in a header: {in_header}");
+        let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        assert_eq!(body["code"], "unavailable", "{body}");
+        assert!(body["message"].as_str().is_some_and(|m| !m.is_empty()), "{body}");
+    }
+    // What needs no room is answered as ever.
+    let settings = format!("http://{address}/v1/projects/wk_server/settings");
+    assert_eq!(plain_http().get(settings).send().await.unwrap().status(), 200);
     // Room comes back once nobody has it open.
     drop(file);
     std::fs::remove_file(&filler).unwrap();
@@ -111,7 +156,10 @@ async fn a_full_disk_is_told_to_callers_and_recovers_without_a_loss() {
     })
     .await;
     accepted += 1;
-    heap.events(accepted * 20).await;
+    let again = ask(address, "/v1/t", false, small).await;
+    assert_eq!(again.status(), 200);
+    assert_eq!(again.headers()["access-control-allow-origin"], "*");
+    heap.events(accepted * 20 + small + 1).await;
     let expected: Vec<String> = (0..accepted).map(|n| n.to_string()).collect();
     assert_eq!(heap.names("user-7").await, expected);
     client.outcome(&format!("message-{}-19", accepted - 1), "delivered").await;

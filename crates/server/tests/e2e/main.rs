@@ -7,6 +7,7 @@ mod commands;
 mod delivery;
 mod eval;
 mod full_disk;
+mod handover;
 mod hold;
 mod kill;
 mod operate;
@@ -14,3 +15,4 @@ mod refusing;
 mod retry;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
