@@ -115,7 +115,7 @@ async fn one_connection(
 }
 
 /// One connection that is kept alive. Reads answers with a `Content-Length` only.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     /// Of the last answer.
@@ -123,14 +123,14 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Result<Connection> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Connection> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream, buffer: Vec::with_capacity(4096), body_at: 0 })
     }
 
-    /// Sends a request and gives its answer's status.
-    async fn ask(&mut self, request: &[u8]) -> Result<u16> {
+    /// Sends a request, and gives the status of its answer.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
@@ -146,7 +146,8 @@ impl Connection {
         }
     }
 
-    fn body(&self) -> &[u8] {
+    /// The body of the last answer.
+    pub(crate) fn body(&self) -> &[u8] {
         self.buffer.get(self.body_at..).unwrap_or_default()
     }
 }

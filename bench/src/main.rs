@@ -10,6 +10,7 @@ mod planning;
 mod process;
 mod reference;
 mod report;
+mod searching;
 mod world;
 
 use std::net::SocketAddr;
@@ -28,8 +29,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Parser)]
 #[command(name = "cargo xtask bench")]
 struct Args {
-    /// What to measure; everything if left out
+    /// What to measure; everything but `search` if left out
     what: Vec<What>,
+    /// Events that are searched
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
+    events: u64,
+    /// Keep the store that is searched in this directory, and use the one that an earlier run kept
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Fewer and shorter rounds: to try it out, not for figures
     #[arg(long)]
     short: bool,
@@ -51,6 +58,8 @@ enum What {
     EndToEnd,
     Latency,
     Requests,
+    /// Searches of the admin API; fills a store first: 13 GB and some minutes for ten million events
+    Search,
 }
 
 fn main() -> Result<()> {
@@ -75,6 +84,9 @@ fn main() -> Result<()> {
     }
     if chosen(What::Latency) {
         delivering::latency(&place, &mut report)?;
+    }
+    if args.what.contains(&What::Search) {
+        searching::measure(&place, args.events, args.keep, &mut report)?;
     }
     report.print()
 }

@@ -1,7 +1,7 @@
 //! A server and a sandbox on a directory of their own, and what they say of themselves.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -25,12 +25,31 @@ impl Place {
     }
 }
 
-/// `heapline serve` on an empty data directory, which goes with it.
+/// A data directory.
+pub(crate) enum Data {
+    /// Goes with whoever holds it.
+    Passing(TempDir),
+    /// Stays.
+    Kept(PathBuf),
+}
+
+impl Data {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Data::Passing(dir) => dir.path(),
+            Data::Kept(dir) => dir,
+        }
+    }
+}
+
+/// `heapline serve` on a data directory.
 pub(crate) struct Server {
     pub(crate) program: Program,
     pub(crate) address: SocketAddr,
+    /// Of its admin API.
+    pub(crate) token: String,
     // After the program, so that it has ended when its directory goes.
-    _data: TempDir,
+    _data: Data,
 }
 
 /// Settings of an integration that delivers everything it can, without Heap's rate limits.
@@ -57,9 +76,14 @@ impl Server {
         settings: &str,
     ) -> Result<Server> {
         let data = tempfile::tempdir_in(&place.scratch)?;
-        let workspace = data.path().join("workspace.toml");
         let settings = sandbox.map(|sandbox| format!("baseUrl = \"http://{sandbox}\", {settings}"));
-        std::fs::write(&workspace, document(settings.as_deref()))?;
+        Server::start_on(place, Data::Passing(data), &document(settings.as_deref()))
+    }
+
+    /// On a data directory, with this workspace.
+    pub(crate) fn start_on(place: &Place, data: Data, document: &str) -> Result<Server> {
+        let workspace = data.path().join("workspace.toml");
+        std::fs::write(&workspace, document)?;
         let config = data.path().join("config.toml");
         std::fs::write(&config, "[telemetry]\nlog = \"error\"\n")?;
         let mut command = Command::new(&place.program);
@@ -67,12 +91,13 @@ impl Server {
         command.arg("--workspace").arg(&workspace).arg("--config").arg(&config);
         let mut program = Program::start(&mut command)?;
         let admin = data.path().join("admin.json");
-        let address = program.wait_for(|| {
+        let (address, token) = program.wait_for(|| {
             let admin: Value = serde_json::from_slice(&std::fs::read(&admin).ok()?).ok()?;
             let address = admin.get("address")?.as_str()?.strip_prefix("http://")?.parse().ok()?;
-            fetch(address, "/readyz").ok().map(|_| address)
+            let token = admin.get("token")?.as_str()?.to_owned();
+            fetch(address, "/readyz").ok().map(|_| (address, token))
         })?;
-        Ok(Server { program, address, _data: data })
+        Ok(Server { program, address, token, _data: data })
     }
 
     /// Sum over all lines of a metric.

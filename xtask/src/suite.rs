@@ -56,7 +56,10 @@ pub(crate) fn test() -> Result<()> {
 /// The benchmarks of docs/benchmarks.md.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     let root = root();
-    setup::bench()?;
+    // Searches are compared with nothing.
+    if args.first().map(String::as_str) != Some("search") {
+        setup::bench()?;
+    }
     run_in(
         &root,
         "cargo build --release --locked --quiet --package heapline-server --package heapline-bench",

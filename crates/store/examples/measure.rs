@@ -108,6 +108,7 @@ fn settlements(first: u64, count: u64, request: u64) -> LedgerBatch {
         digest: [seq as u8; 16],
         notices: Vec::new(),
         at: NOW,
+        revision: None,
     };
     let filtered = |seq| Delivery {
         outcome: Outcome::Filtered,

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::page_report::HOUR;
 use crate::{
-    AppendDone, Appended, Count, Error, Extent, Found, Gather, HeldEvent, LedgerBatch, Millis,
-    NewEvent, Note, Outcome, Page, PageReport, PageResult, PageSummary, Query, Reader, Reason,
-    Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Span, Store,
+    AppendDone, Appended, Count, Error, Extent, Found, Gather, HeldEvent, LedgerBatch, Link,
+    Millis, NewEvent, Note, Outcome, Page, PageReport, PageResult, PageSummary, Query, Reader,
+    Reason, Rejected, RequestRecord, Retained, Revision, Seq, Settings, Settlement, Span, Store,
     StoredEvent,
 };
 
@@ -36,7 +36,8 @@ struct State {
     last_request: u64,
     cursors: BTreeMap<Arc<str>, Seq>,
     held: BTreeMap<Place, HeldEvent>,
-    links: BTreeMap<(Arc<str>, Box<str>), Box<str>>,
+    /// By integration and anonymous id.
+    links: BTreeMap<(Arc<str>, Box<str>), Link>,
     rejected: VecDeque<Rejected>,
     reports: VecDeque<PageReport>,
     revisions: Vec<Revision>,
@@ -171,8 +172,8 @@ impl Store for Memory {
             state.held.remove(place);
         }
         for link in &batch.links {
-            let whose = (link.integration.clone(), link.anonymous_id.clone());
-            state.links.insert(whose, link.user_id.clone());
+            let key = (link.integration.clone(), link.anonymous_id.clone());
+            state.links.insert(key, link.clone());
         }
         let cursors = batch.cursors.iter().map(|(integration, at)| (integration.clone(), *at));
         state.cursors.extend(cursors);
@@ -227,7 +228,7 @@ impl Store for Memory {
 
     fn linked(&self, integration: &str, anonymous_id: &str) -> Result<Option<String>, Error> {
         let key = (integration.into(), anonymous_id.into());
-        Ok(self.state().links.get(&key).map(|user_id| user_id.to_string()))
+        Ok(self.state().links.get(&key).map(|link| link.user_id.to_string()))
     }
 
     fn held_until(
@@ -466,10 +467,12 @@ impl Store for Memory {
             let span = Span::ALL.into_iter().find(|span| span.millis() == *length);
             span.is_some_and(|span| *at >= now.saturating_sub(span.kept()))
         });
-        let (kept, State { settlements, held, seen, reports, .. }) = (state.first(), &mut *state);
+        let (kept, State { settlements, held, seen, reports, links, .. }) =
+            (state.first(), &mut *state);
         settlements.retain(|place, _| place.1 >= kept || held.contains_key(place));
         reports.retain(|report| report.at >= now.saturating_sub(self.settings.retention));
         seen.retain(|_, (seq, _)| *seq >= kept);
+        links.retain(|_, link| link.at >= now.saturating_sub(self.settings.link_age));
         Ok(Retained::new(first, kept, &state.cursors))
     }
 

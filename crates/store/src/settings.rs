@@ -24,6 +24,9 @@ pub struct Commit {
 pub struct Settings {
     /// Events older than this are dropped, in milliseconds. Default: 7 days.
     pub retention: Millis,
+    /// Links of anonymous ids that were not learnt again for so long are forgotten, in milliseconds.
+    /// Default: 90 days.
+    pub link_age: Millis,
     /// Events are dropped beyond so many bytes of journal. Default: 20 GB.
     pub retention_bytes: u64,
     /// How long a message id is remembered, in milliseconds. Default: 24 h.
@@ -53,6 +56,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             retention: 7 * 24 * 3_600_000,
+            link_age: 90 * 24 * 3_600_000,
             retention_bytes: 20_000_000_000,
             dedup_window: 24 * 3_600_000,
             rejected_items: 10_000,
@@ -72,6 +76,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("retention", &self.retention)
+            .field("link_age", &self.link_age)
             .field("retention_bytes", &self.retention_bytes)
             .field("dedup_window", &self.dedup_window)
             .field("rejected_items", &self.rejected_items)

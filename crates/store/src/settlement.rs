@@ -71,6 +71,9 @@ pub struct Delivery {
     pub notices: Vec<Box<str>>,
     /// When the outcome was reached or last changed.
     pub at: Millis,
+    /// Revision of the workspace by which it was planned, if that isn't the settlement's: a replay
+    /// plans some deliveries anew and leaves others.
+    pub revision: Option<u64>,
 }
 
 /// All that became of one event at one integration.
@@ -80,7 +83,7 @@ pub struct Settlement {
     pub seq: Seq,
     /// Id of the integration.
     pub integration: Arc<str>,
-    /// Revision of the workspace by which it was planned.
+    /// Revision of the workspace by which it was planned last.
     pub revision: u64,
     /// One entry for each action, in the workspace's order.
     pub deliveries: Vec<Delivery>,

@@ -142,7 +142,7 @@ pub trait Store: Send + Sync {
     /// and name.
     fn counts(&self, span: Span, from: Millis, to: Millis) -> Result<Vec<Count>, Error>;
 
-    /// Drops what is older than the retention settings allow, at `now`, and gives the space back.
+    /// Drops what is older than the settings allow, at `now`, and gives the space back.
     /// Events are dropped whether they are delivered or not; the answer says which were not.
     fn retain(&self, now: Millis) -> Result<Retained, Error>;
 

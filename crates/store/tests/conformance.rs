@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use common::*;
 use heapline_store::{
     Appended::{Duplicate, Stored},
-    Embedded, Error, Extent, LedgerBatch, NewEvent, Outcome, PageResult, Query, Revision, Settings,
-    Store,
+    Embedded, Error, Extent, LedgerBatch, Link, NewEvent, Outcome, PageResult, Query, Revision,
+    Settings, Store,
 };
 
 #[test]
@@ -247,6 +247,20 @@ fn the_last_link_of_an_anonymous_id_counts() {
         assert_eq!(store.linked("heap", "ann").unwrap(), Some("three".into()));
         assert_eq!(store.linked("heap", "bob").unwrap(), Some("two".into()));
         assert_eq!(store.linked("other", "ann").unwrap(), None);
+    });
+}
+
+#[test]
+fn links_are_forgotten_that_were_not_learnt_again_for_long() {
+    each(&Settings { link_age: 10 * DAY, ..small() }, |store| {
+        let old = Link { at: NOW - 11 * DAY, ..link("ann", "user 1") };
+        let renewed = [Link { at: NOW - 11 * DAY, ..link("bob", "user 2") }, link("bob", "user 2")];
+        let links = std::iter::once(old).chain(renewed).collect();
+        store.record(&LedgerBatch { links, ..LedgerBatch::default() }).unwrap();
+        assert_eq!(store.linked("heap", "ann").unwrap().as_deref(), Some("user 1"));
+        store.retain(NOW).unwrap();
+        assert_eq!(store.linked("heap", "ann").unwrap(), None);
+        assert_eq!(store.linked("heap", "bob").unwrap().as_deref(), Some("user 2"));
     });
 }
 

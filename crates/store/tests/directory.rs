@@ -246,6 +246,20 @@ fn the_fixture_of_version_1_opens_and_says_what_it_did() {
         (1..=30).rev().filter(|n| n % 4 == 2).collect::<Vec<_>>()
     );
     assert_eq!(store.settlements("heap", 1, 99).unwrap(), fixture_settlements());
+    for outcome in Outcome::ALL {
+        let query = Query { outcome: Some(outcome), limit: 99, ..Query::default() };
+        let mut has: Vec<u64> = fixture_settlements()
+            .into_iter()
+            .filter(|(_, s)| s.deliveries.iter().any(|d| d.outcome == outcome))
+            .map(|(seq, _)| seq)
+            .collect();
+        has.reverse();
+        assert_eq!(found_seqs(&store, &query), has);
+        let coded = fixture_settlements().into_values().flat_map(|s| s.deliveries);
+        let coded = coded.filter(|d| d.outcome == outcome && !d.code.is_empty()).count() as u64;
+        let reasons = store.reasons(None, &[outcome]).unwrap();
+        assert_eq!(reasons.iter().map(|reason| reason.count).sum::<u64>(), coded);
+    }
     assert_eq!(store.cursor("heap").unwrap(), Some(21));
     assert_eq!(store.requests(&[7]).unwrap(), [request(7)]);
     assert_eq!(store.held("heap", "ann").unwrap(), [held(21, "ann", NOW + 5)]);

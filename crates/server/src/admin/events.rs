@@ -169,8 +169,9 @@ impl Revisions {
 /// still have to take an event up.
 pub fn list(store: &dyn Store, now: &Workspace, query: &Query) -> Result<List, Error> {
     let page = store.find(query)?;
+    let cursors = Cursors::of(store, now)?;
     Ok(List {
-        events: page.found.iter().map(|found| summary(store, now, found)).collect(),
+        events: page.found.iter().map(|found| summary(&cursors, now, found)).collect(),
         next: page.more,
     })
 }
@@ -190,11 +191,13 @@ pub fn trace(
         .map_err(|e| Error::Io(format!("the event at {seq} is no JSON: {e}")))?;
     let mut ways = Vec::new();
     for settlement in &found.settlements {
-        let workspace = revisions.get(store, settlement.revision)?;
-        let integration = workspace.as_ref().and_then(|w| w.integration(&settlement.integration));
-        for (index, delivery) in settlement.deliveries.iter().enumerate() {
+        for delivery in &settlement.deliveries {
+            let revision = delivery.revision.unwrap_or(settlement.revision);
+            let workspace = revisions.get(store, revision)?;
+            let integration =
+                workspace.as_ref().and_then(|w| w.integration(&settlement.integration));
             let integration = integration.map(|i| &**i);
-            ways.push(way(store, settlement, delivery, index, integration, &found.event)?);
+            ways.push(way(store, settlement, delivery, integration, &found.event)?);
         }
     }
     let source = &found.event.event.source;
@@ -204,16 +207,32 @@ pub fn trace(
         // The ways tell that it can't be read.
         Err(_) => Vec::new(),
     };
-    Ok(Some(Trace { summary: summary(store, now, &found), event, ways, page, warnings }))
+    let summary = summary(&Cursors::of(store, now)?, now, &found);
+    Ok(Some(Trace { summary, event, ways, page, warnings }))
 }
 
-fn summary(store: &dyn Store, now: &Workspace, found: &Found) -> Summary {
+/// How far each integration of now has come, by id.
+struct Cursors(BTreeMap<Arc<str>, Seq>);
+
+impl Cursors {
+    fn of(store: &dyn Store, now: &Workspace) -> Result<Cursors, Error> {
+        let mut cursors = BTreeMap::new();
+        for integration in &now.integrations {
+            if let Some(cursor) = store.cursor(&integration.id)? {
+                cursors.insert(integration.id.clone(), cursor);
+            }
+        }
+        Ok(Cursors(cursors))
+    }
+}
+
+fn summary(cursors: &Cursors, now: &Workspace, found: &Found) -> Summary {
     let mut deliveries: Vec<DeliverySummary> = found
         .settlements
         .iter()
         .flat_map(|s| s.deliveries.iter().map(|d| delivery_summary(&s.integration, d)))
         .collect();
-    deliveries.extend(now.integrations.iter().filter_map(|i| not_taken_up(store, i, found)));
+    deliveries.extend(now.integrations.iter().filter_map(|i| not_taken_up(cursors, i, found)));
     Summary { deliveries, ..event_summary(&found.event) }
 }
 
@@ -233,7 +252,7 @@ pub(crate) fn event_summary(StoredEvent { seq, event }: &StoredEvent) -> Summary
 
 /// Why an integration of now has no entry for an event, unless that is since it isn't concerned.
 fn not_taken_up(
-    store: &dyn Store,
+    Cursors(cursors): &Cursors,
     integration: &Integration,
     found: &Found,
 ) -> Option<DeliverySummary> {
@@ -243,7 +262,7 @@ fn not_taken_up(
     if known || !cloud || !integration.takes(&found.event.event.source) {
         return None;
     }
-    let cursor = store.cursor(&integration.id).ok().flatten()?;
+    let cursor = *cursors.get(&integration.id)?;
     let (outcome, code, reason) = if seq < cursor {
         (Outcome::Filtered, "passed_over", PASSED_OVER)
     } else if integration.enabled {
@@ -285,21 +304,20 @@ fn way(
     store: &dyn Store,
     settlement: &Settlement,
     delivery: &Delivery,
-    index: usize,
     integration: Option<&Integration>,
     event: &StoredEvent,
 ) -> Result<Way, Error> {
     let (requests, requests_match) = match integration {
         Some(integration) if delivery.digest != [0; 16] => {
             let linked = linked_identity(store, settlement, event)?;
-            own_requests(integration, delivery, index, event, linked.as_deref())
+            own_requests(integration, delivery, event, linked.as_deref())
         }
         Some(_) | None => (Vec::new(), None),
     };
     let attempts = store.requests(&delivery.requests)?.into_iter().map(attempt).collect();
     Ok(Way {
         delivery: delivery_summary(&settlement.integration, delivery),
-        revision: settlement.revision,
+        revision: delivery.revision.unwrap_or(settlement.revision),
         at: datetime::print(delivery.at),
         notices: delivery.notices.iter().map(|n| n.to_string()).collect(),
         requests,
@@ -323,7 +341,6 @@ fn linked_identity(
 fn own_requests(
     integration: &Integration,
     delivery: &Delivery,
-    index: usize,
     event: &StoredEvent,
     linked: Option<&str>,
 ) -> (Vec<OwnRequest>, Option<bool>) {
@@ -331,7 +348,8 @@ fn own_requests(
     let Configured::Cloud(cloud) = &integration.configured else { return (Vec::new(), None) };
     let mut names = courier::Names::default();
     let planned = plan_event(integration, &**cloud, event, linked, delivery.at, &mut names);
-    let Some((_, steps)) = planned.steps.into_iter().find(|(at, _)| *at == index) else {
+    let index = integration.actions.iter().position(|action| *action.id == *delivery.action);
+    let Some((_, steps)) = planned.steps.into_iter().find(|(at, _)| Some(*at) == index) else {
         return (Vec::new(), Some(false));
     };
     let matches = courier::digest(&steps, cloud.endpoints()) == delivery.digest;

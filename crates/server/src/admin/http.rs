@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -13,8 +13,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::api;
-use super::problem::{ProblemBody, unauthorized};
-use crate::control::{Control, Problem};
+use super::problem::{ProblemBody, unauthorized, wrong_method};
+use crate::control::{Control, Problem, Role};
 
 /// The description that the routes are added to.
 #[derive(OpenApi)]
@@ -37,7 +37,8 @@ pub fn router(control: Arc<Control>) -> Router {
     let api = api
         .route_layer(from_fn_with_state(control.clone(), authorize))
         .route("/openapi.json", get(move || async move { description }))
-        .fallback(|| async { Problem::Missing("the admin API has no such address".into()) });
+        .fallback(|| async { Problem::Missing("the admin API has no such address".into()) })
+        .method_not_allowed_fallback(|method: Method| async move { wrong_method(&method) });
     Router::new()
         .nest("/api/v1", api)
         .route("/healthz", get(|| async { "ok\n" }))
@@ -55,7 +56,34 @@ fn described() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::with_openapi(Description::openapi()).merge(api::routes())
 }
 
+/// How far a caller may have to go. That the operations themselves ask once more doesn't make this
+/// superfluous: whoever may not do something isn't told what is wrong with it.
+fn least_role(method: &Method, path: &str) -> Role {
+    let asks_only = [Method::GET, Method::HEAD].contains(method)
+        || ["/preview", "/workspace/check", "/replays/count"].contains(&path);
+    match path {
+        _ if path == "/tokens" || path.starts_with("/tokens/") => Role::Admin,
+        _ if asks_only => Role::Viewer,
+        _ => Role::Editor,
+    }
+}
+
 fn finish(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in [
+            (Method::GET, &mut item.get),
+            (Method::PUT, &mut item.put),
+            (Method::POST, &mut item.post),
+            (Method::DELETE, &mut item.delete),
+            (Method::PATCH, &mut item.patch),
+        ] {
+            let Some(operation) = operation else { continue };
+            let needs = format!("Takes a token of role `{}`.", least_role(&method, path).word());
+            let told = operation.description.take().filter(|told| !told.is_empty());
+            operation.description =
+                Some(told.map_or(needs.clone(), |told| format!("{told} {needs}")));
+        }
+    }
     document.servers = Some(vec![utoipa::openapi::Server::new("/api/v1")]);
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = document.components.get_or_insert_default();
@@ -72,6 +100,10 @@ async fn authorize(
     let token = given.and_then(|v| v.strip_prefix("Bearer "));
     match token.and_then(|token| control.tokens.actor(token.trim())) {
         Some(actor) => {
+            let least = least_role(request.method(), request.uri().path());
+            if let Err(problem) = actor.must_be(least) {
+                return problem.into_response();
+            }
             request.extensions_mut().insert(actor);
             next.run(request).await
         }

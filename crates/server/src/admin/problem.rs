@@ -1,6 +1,6 @@
 //! Errors of the admin API: `application/problem+json` (RFC 9457).
 
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,6 +31,12 @@ pub(super) fn unauthorized() -> Response {
     let detail = "expected the header Authorization: Bearer with a token that isn't revoked; the \
                   one of admin.json in the data directory always works";
     respond(StatusCode::UNAUTHORIZED, "unauthorized", detail.to_owned(), Vec::new(), None)
+}
+
+/// The address is there, but not for this method.
+pub(super) fn wrong_method(method: &Method) -> Response {
+    let detail = format!("the admin API has this address, but not for {method}");
+    respond(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail, Vec::new(), None)
 }
 
 impl IntoResponse for Problem {

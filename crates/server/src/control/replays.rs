@@ -4,7 +4,7 @@
 //! had. A replay walks the journal upwards, a chunk of events at a time, and keeps in the store how
 //! far it has come: below that, all is settled. So it survives a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -109,7 +109,8 @@ pub struct Replay {
     pub ended_at: Option<String>,
     /// Where it stands.
     pub state: ReplayState,
-    /// What it waits for, if it waits.
+    /// What it waits for, if it waits; or, if it was paused or canceled, that some is on its way
+    /// still.
     pub waiting: Option<String>,
     /// Events that it has to look at, counted at the start.
     pub events: u64,
@@ -127,8 +128,14 @@ pub struct Replay {
 
 /// All replays, and those who work on them.
 #[derive(Default)]
-pub struct Replays {
-    known: Mutex<BTreeMap<String, Replay>>,
+pub struct Replays(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    all: BTreeMap<String, Replay>,
+    /// Those that a thread works on: also one that was told to stop, until what it has given to the
+    /// courier has settled.
+    worked_on: BTreeSet<String>,
 }
 
 impl Selection {
@@ -209,14 +216,14 @@ impl Control {
             replay.id, replay.selection.integration
         );
         self.log(who, what)?;
-        self.replays.lock().insert(replay.id.clone(), replay.clone());
+        self.replays.lock().all.insert(replay.id.clone(), replay.clone());
         self.work_on(replay.id.clone())?;
         Ok(replay)
     }
 
     /// All replays, the latest first.
     pub fn replays(&self) -> Vec<Replay> {
-        let mut all: Vec<Replay> = self.replays.lock().values().cloned().collect();
+        let mut all: Vec<Replay> = self.replays.lock().all.values().cloned().collect();
         all.sort_by(|one, other| other.started_at.cmp(&one.started_at));
         all
     }
@@ -224,10 +231,11 @@ impl Control {
     /// One replay.
     pub fn replay(&self, id: &str) -> Result<Replay, Problem> {
         let missing = || Problem::Missing(format!("no replay has the id {id:?}"));
-        self.replays.lock().get(id).cloned().ok_or_else(missing)
+        self.replays.lock().all.get(id).cloned().ok_or_else(missing)
     }
 
-    /// Lets a replay pause, go on, or end: what it has given to the courier settles all the same.
+    /// Lets a replay pause, go on, or end: what it has given to the courier settles all the same,
+    /// and is counted.
     pub fn steer_replay(
         self: &Arc<Self>,
         who: &Actor,
@@ -238,7 +246,8 @@ impl Control {
         let (replay, resumed) = {
             let mut known = self.replays.lock();
             let missing = || Problem::Missing(format!("no replay has the id {id:?}"));
-            let replay = known.get_mut(id).ok_or_else(missing)?;
+            let is_worked_on = known.worked_on.contains(id);
+            let replay = known.all.get_mut(id).ok_or_else(missing)?;
             let before = replay.state;
             let (done, word) = match (before, state) {
                 (ReplayState::Running, ReplayState::Paused) => (true, "paused"),
@@ -253,7 +262,13 @@ impl Control {
                 return Err(Problem::Conflict("replay_state", what));
             }
             replay.state = state;
-            if state == ReplayState::Canceled && replay.ended_at.is_none() {
+            replay.waiting = match state {
+                ReplayState::Paused | ReplayState::Canceled if is_worked_on => {
+                    Some("what is on its way settles still".to_owned())
+                }
+                _ => None,
+            };
+            if state == ReplayState::Canceled && !is_worked_on && replay.ended_at.is_none() {
                 replay.ended_at = Some(datetime::print(now()));
             }
             self.keep_replay(replay)?;
@@ -274,7 +289,7 @@ impl Control {
             let replay: Replay = serde_json::from_str(&text)
                 .map_err(|e| Problem::Broken(format!("a kept replay can't be read: {e}")))?;
             let runs = replay.state == ReplayState::Running;
-            self.replays.lock().insert(id.clone(), replay);
+            self.replays.lock().all.insert(id.clone(), replay);
             if runs {
                 self.work_on(id)?;
             }
@@ -308,9 +323,12 @@ impl Control {
         Ok(self.store.keep(KIND, &replay.id, Some(&text))?)
     }
 
-    /// Works on a replay, on a thread of its own, until it is done, paused or canceled, or the
-    /// program ends.
+    /// Works on a replay, on a thread of its own unless one does already, until it is done, paused
+    /// or canceled, or the program ends.
     fn work_on(self: &Arc<Self>, id: String) -> Result<(), Problem> {
+        if !self.replays.lock().worked_on.insert(id.clone()) {
+            return Ok(());
+        }
         let control = Arc::downgrade(self);
         let name = format!("replay {id}");
         let work = move || {
@@ -321,6 +339,7 @@ impl Control {
                         replay.state = ReplayState::Paused;
                         replay.waiting = Some(problem.to_string());
                     });
+                    control.replays.lock().worked_on.remove(&id);
                 }
             }
         };
@@ -332,9 +351,28 @@ impl Control {
     fn say_waiting(&self, id: &str, given: bool) {
         let waiting = "the integration is disabled, or can't be delivered to now";
         let waiting = (!given).then(|| waiting.to_owned());
-        if let Some(replay) = self.replays.lock().get_mut(id) {
+        if let Some(replay) = self.replays.lock().all.get_mut(id) {
             replay.waiting = waiting;
         }
+    }
+
+    /// True if the replay is to go on. Else nobody works on it any more.
+    fn goes_on(&self, id: &str) -> bool {
+        let mut known = self.replays.lock();
+        let Known { all, worked_on } = &mut *known;
+        let Some(replay) = all.get_mut(id) else { return false };
+        if replay.state == ReplayState::Running && !self.is_stopping() {
+            return true;
+        }
+        worked_on.remove(id);
+        if replay.state != ReplayState::Running {
+            replay.waiting = None;
+        }
+        if replay.state == ReplayState::Canceled && replay.ended_at.is_none() {
+            replay.ended_at = Some(datetime::print(now()));
+        }
+        self.keep_or_say(replay);
+        false
     }
 
     fn finish_replay(&self, id: &str) -> Result<(), Problem> {
@@ -342,6 +380,7 @@ impl Control {
             replay.state = ReplayState::Done;
             replay.ended_at = Some(datetime::print(now()));
         });
+        self.replays.lock().worked_on.remove(id);
         info!(replay = id, "the replay is done");
         for forgotten in self.replays.forget() {
             self.store.keep(KIND, &forgotten, None)?;
@@ -351,31 +390,35 @@ impl Control {
 
     fn change_replay(&self, id: &str, change: impl FnOnce(&mut Replay)) {
         let mut known = self.replays.lock();
-        let Some(replay) = known.get_mut(id) else { return };
+        let Some(replay) = known.all.get_mut(id) else { return };
         change(replay);
+        self.keep_or_say(replay);
+    }
+
+    fn keep_or_say(&self, replay: &Replay) {
         if let Err(problem) = self.keep_replay(replay) {
             // The next one may be kept; what isn't is done once more after a restart.
-            error!(replay = id, error = %problem, "a replay's progress can't be kept");
+            error!(replay = replay.id, error = %problem, "a replay's progress can't be kept");
         }
     }
 }
 
 impl Replays {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Replay>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the oldest of too many that have ended. Gives their ids.
     fn forget(&self) -> Vec<String> {
         let mut known = self.lock();
-        let ended = known.values().filter(|replay| replay.ended_at.is_some());
+        let ended = known.all.values().filter(|replay| replay.ended_at.is_some());
         let mut ended: Vec<(String, String)> =
             ended.map(|replay| (replay.started_at.clone(), replay.id.clone())).collect();
         ended.sort();
         ended.truncate(ended.len().saturating_sub(REMEMBERED));
         let ids: Vec<String> = ended.into_iter().map(|(_, id)| id).collect();
         ids.iter().for_each(|id| {
-            known.remove(id);
+            known.all.remove(id);
         });
         ids
     }
@@ -384,10 +427,10 @@ impl Replays {
 fn work(control: &Weak<Control>, id: &str) -> Result<(), Problem> {
     loop {
         let Some(here) = control.upgrade() else { return Ok(()) };
-        let replay = here.replay(id)?;
-        if replay.state != ReplayState::Running || here.is_stopping() {
+        if !here.goes_on(id) {
             return Ok(());
         }
+        let replay = here.replay(id)?;
         let from = replay.place.max(here.store.extent().first);
         if from >= replay.end {
             return here.finish_replay(id);
@@ -408,7 +451,7 @@ fn work(control: &Weak<Control>, id: &str) -> Result<(), Problem> {
                     seqs: places,
                     repeated: replay.selection.repeated()?,
                     done: Box::new(move |report| {
-                        // Nobody listens any more once the replay was canceled.
+                        // Nobody listens any more if the program ends.
                         told.send(report).ok();
                     }),
                 };
@@ -420,7 +463,7 @@ fn work(control: &Weak<Control>, id: &str) -> Result<(), Problem> {
                     std::thread::sleep(WAIT);
                     continue;
                 }
-                listen(control, id, &hears)
+                listen(control, &hears)
             }
         };
         let (Some(report), Some(here)) = (report, control.upgrade()) else { continue };
@@ -438,17 +481,14 @@ fn work(control: &Weak<Control>, id: &str) -> Result<(), Problem> {
     }
 }
 
-/// Waits for a chunk to settle. `None` if its courier ended before, or the replay was canceled.
-fn listen(control: &Weak<Control>, id: &str, hears: &Receiver<Replayed>) -> Option<Replayed> {
+/// Waits for a chunk to settle. `None` if its courier ended before.
+fn listen(control: &Weak<Control>, hears: &Receiver<Replayed>) -> Option<Replayed> {
     loop {
         match hears.recv_timeout(WAIT) {
             Ok(report) => return Some(report),
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        let replay = control.upgrade()?.replay(id).ok()?;
-        if replay.state == ReplayState::Canceled {
-            return None;
-        }
+        control.upgrade()?;
     }
 }

@@ -103,6 +103,7 @@ fn blank(action: Arc<str>, at: Millis) -> Delivery {
         digest: [0; 16],
         notices: Vec::new(),
         at,
+        revision: None,
     }
 }
 

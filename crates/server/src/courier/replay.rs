@@ -13,7 +13,7 @@ use tracing::error;
 
 use super::planning::{Planned, plan_event};
 use super::run::{ACTIONS, Courier};
-use super::taking::user_of;
+use super::taking::{kept, user_of};
 use super::window::Open;
 
 /// Which deliveries of an event are repeated.
@@ -137,7 +137,7 @@ impl Courier {
             return Ok(false);
         }
         let before = store.settlements(&self.integration.id, seq, seq + 1)?.remove(&seq);
-        let before = before.map(|settlement| settlement.deliveries).unwrap_or_default();
+        let before = before.map(|s| kept(s, self.revision)).unwrap_or_default();
         self.replan(&event, before, repeated, chunk, offers)
     }
 
@@ -202,6 +202,10 @@ impl Courier {
                 delivery.digest = [0; 16];
             }
         }
+        // What actions did that are gone is told still.
+        let is_gone = |d: &Delivery| deliveries.iter().all(|planned| planned.action != d.action);
+        let gone: Vec<Delivery> = before.iter().filter(|d| is_gone(d)).cloned().collect();
+        deliveries.extend(gone);
         let settlement = Settlement {
             seq: event.seq,
             integration: self.integration.id.clone(),

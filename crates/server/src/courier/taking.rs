@@ -167,7 +167,7 @@ impl Courier {
             let held = self.holds.hold(event, &anonymous_id, at);
             self.batch.hold.push(held);
         }
-        let before = before.map(|s| s.deliveries).unwrap_or_default();
+        let before = before.map(|s| kept(s, self.revision)).unwrap_or_default();
         let counted = counted(&before, &deliveries);
         let mut open = 0;
         for (index, steps) in steps {
@@ -426,4 +426,15 @@ pub(super) fn user_of(event: &StoredEvent) -> Arc<str> {
     let event = &event.event;
     let id = event.user_id.as_deref().or(event.anonymous_id.as_deref());
     id.unwrap_or(&event.message_id).into()
+}
+
+/// The deliveries of a settlement, to be kept in one that is planned by another revision.
+pub(super) fn kept(settlement: Settlement, revision: u64) -> Vec<Delivery> {
+    let mut deliveries = settlement.deliveries;
+    if settlement.revision != revision {
+        for delivery in &mut deliveries {
+            delivery.revision.get_or_insert(settlement.revision);
+        }
+    }
+    deliveries
 }

@@ -6,5 +6,6 @@ mod cases;
 mod commands;
 mod description;
 mod edits;
+mod roles;
 mod streams;
 mod world;

@@ -101,6 +101,7 @@ pub(crate) fn delivery(outcome: Outcome, code: &str) -> Delivery {
         digest: [7; 16],
         notices: Vec::new(),
         at: NOW,
+        revision: None,
     }
 }
 

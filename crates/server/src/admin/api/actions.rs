@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::input::Expected;
-use super::{Input, Params, ProblemBody, run};
+use super::{Input, Params, Path, ProblemBody, run};
 use crate::control::{ActionChange, ActionView, Actor, Changed, Control, NewAction, Problem};
 
 /// An action that was just made.

@@ -1,7 +1,7 @@
 //! Reading requests, with errors in the words of the API.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection, StringRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use serde::Deserialize;
@@ -24,6 +24,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
             }
             Err(e) => Err(Problem::Bad(e.body_text())),
         }
+    }
+}
+
+/// A body that is any text.
+pub(super) struct Text(pub(super) String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Text, Problem> {
+        let read = String::from_request(request, state).await;
+        read.map(Text)
+            .map_err(|e: StringRejection| Problem::Bad(format!("the body: {}", e.body_text())))
+    }
+}
+
+/// Parameters in the path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Path(read)| Path(read))
+            .map_err(|e: PathRejection| Problem::Bad(format!("the address: {}", e.body_text())))
     }
 }
 

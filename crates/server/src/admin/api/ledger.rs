@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Params, ProblemBody, run};
+use super::{Params, Path, ProblemBody, run};
 use crate::admin::events::{List, Trace};
 use crate::admin::page_reports::PageReports;
 use crate::admin::{EventParams, Refused, RefusedParams};

@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Params, ProblemBody, run};
+use super::{Params, Path, ProblemBody, run};
 use crate::admin::events::Summary;
 use crate::control::{Control, Problem, StatisticsParams, StatisticsView, TailItem, TailParams};
 

@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::ProblemBody;
 use crate::control::{Control, Problem};
-use input::{Input, Params};
+use input::{Input, Params, Path, Text};
 
 /// All routes with their descriptions.
 pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {

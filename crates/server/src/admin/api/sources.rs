@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::input::Expected;
-use super::{Input, Params, ProblemBody, run};
+use super::{Input, Params, Path, ProblemBody, run};
 use crate::control::{
     Actor, Changed, Control, FreshKey, FreshSource, NewSource, Problem, SourceChange, SourceView,
 };

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Input, Params, ProblemBody, run};
+use super::{Input, Params, Path, ProblemBody, run};
 use crate::control::{Actor, AuditEntry, Control, FreshToken, Problem, Role, TokenInfo};
 
 /// A token to be made.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Params, ProblemBody, run};
+use super::{Params, Path, ProblemBody, Text, run};
 use crate::control::{
     Actor, CatalogEntry, Changed, Checked, Control, Document, Overview, Problem, RevisionDiff,
     RevisionInfo,
@@ -77,7 +77,7 @@ async fn put_workspace(
     State(control): State<Arc<Control>>,
     Extension(who): Extension<Actor>,
     Params(seen): Params<Seen>,
-    text: String,
+    Text(text): Text,
 ) -> Result<Json<Changed>, Problem> {
     run(control, move |control| control.workspaces.put(&who, &text, seen.revision)).await
 }
@@ -89,7 +89,7 @@ async fn put_workspace(
 async fn check_workspace(
     State(control): State<Arc<Control>>,
     Extension(who): Extension<Actor>,
-    text: String,
+    Text(text): Text,
 ) -> Result<Json<Checked>, Problem> {
     run(control, move |control| Ok(control.workspaces.check(&who, &text))).await
 }

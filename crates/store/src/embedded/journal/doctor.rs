@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::index::Index;
+use super::index::{self, Index};
 use super::open::{bases, read_header, scan};
 use super::record::{FIRST_RECORD, SegmentHeader, Sources, read_event, write_record};
 use super::tables::HashKey;
@@ -39,7 +39,7 @@ pub enum IndexState {
     NotYet,
     /// As it should be.
     Good,
-    /// Not there: it is made when the store is opened.
+    /// Not there, or of an earlier version: it is made when the store is opened.
     Missing,
     /// There, but wrong in this way.
     Wrong(String),
@@ -156,7 +156,7 @@ fn index_state(
 ) -> Result<IndexState, Error> {
     let path = segment.with_extension("idx");
     let (Some(next), Some(key)) = (next, key) else { return Ok(IndexState::NotYet) };
-    if fs.len(&path).is_err() {
+    if fs.len(&path).is_err() || index::is_earlier(fs, &path) {
         return Ok(IndexState::Missing);
     }
     let wrong = |what: &str| Ok(IndexState::Wrong(what.into()));

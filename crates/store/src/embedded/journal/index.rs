@@ -6,7 +6,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..8 | `heapindx` |
-//! | 8..12 | format version, 1 |
+//! | 8..12 | format version, 2 |
 //! | 12..16 | crc32 of the head without these four bytes |
 //! | 16..24 | base: place of the segment's first record |
 //! | 24..32 | salt of the segment |
@@ -17,17 +17,19 @@
 //! | 68..72 | entries of messages |
 //! | 72..76 | entries of users |
 //! | 76..80 | entries of anonymous ids |
-//! | 80..84 | marks |
-//! | 84..88 | lines of the filter |
-//! | then | marks: ordinal, offset (4 bytes each) |
+//! | 80..84 | entries of names |
+//! | 84..88 | entries of sources |
+//! | 88..92 | marks |
+//! | 92..96 | lines of the filter |
+//! | then | marks: ordinal, offset (4 bytes each), earliest and latest time of receipt (8 bytes each) |
 //! | then | filter: 64 bytes a line, see [`Filter`] |
-//! | then | fences: the first hash (8 bytes) of each block of messages, users, anonymous ids |
+//! | then | fences: the first hash (8 bytes) of each block of each kind of entries, in this order |
 //! | | *end of the head, which is kept in memory* |
-//! | then | blocks of messages, of users, of anonymous ids |
+//! | then | blocks of messages, of users, of anonymous ids, of names, of sources |
 //!
 //! A block is up to 256 entries, sorted by hash, then crc32 (4 bytes) of them. An entry of messages
-//! is hash of the id (8), hash of source and id (8), ordinal (4), time of receipt (8); of users and
-//! anonymous ids: hash of the id (8), ordinal (4).
+//! is hash of the id (8), hash of source and id (8), ordinal (4), time of receipt (8); of all others:
+//! hash (8), ordinal (4).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,8 +40,9 @@ use crate::embedded::fs::{Fs, Handle, failed, read_up_to};
 use crate::{Error, Millis, Seq};
 
 const MAGIC: &[u8; 8] = b"heapindx";
-const VERSION: u32 = 1;
-const FIXED: usize = 88;
+const VERSION: u32 = 2;
+const FIXED: usize = 96;
+const MARK: usize = 24;
 const BLOCK: usize = 256;
 const MESSAGE: usize = 28;
 const ID: usize = 12;
@@ -54,6 +57,8 @@ pub(crate) struct Index {
     messages: Array,
     users: Array,
     anonymous: Array,
+    names: Array,
+    sources: Array,
 }
 
 /// Sorted entries in blocks.
@@ -65,21 +70,25 @@ struct Array {
     fences: Vec<u64>,
 }
 
-/// Which ids are looked up.
+/// What is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdKind {
     Message,
     User,
     Anonymous,
+    Name,
+    Source,
 }
 
 /// Writes the index of `tables`.
 pub(crate) fn encode(tables: &Tables, base: Seq, salt: u64, key: HashKey) -> Vec<u8> {
     let mut messages = tables.messages.clone();
-    let (mut users, mut anonymous) = (tables.users.clone(), tables.anonymous.clone());
     messages.sort_unstable();
-    users.sort_unstable();
-    anonymous.sort_unstable();
+    let ids = [&tables.users, &tables.anonymous, &tables.names, &tables.sources].map(|ids| {
+        let mut ids = ids.clone();
+        ids.sort_unstable();
+        ids
+    });
     let filter = Filter::of(&messages);
 
     let mut out = Vec::new();
@@ -90,22 +99,23 @@ pub(crate) fn encode(tables: &Tables, base: Seq, salt: u64, key: HashKey) -> Vec
     for number in [base, salt, key.id(""), end, oldest as u64, newest as u64] {
         out.extend_from_slice(&number.to_le_bytes());
     }
-    let lens = [messages.len(), users.len(), anonymous.len(), tables.marks.len(), filter.0.len()];
     out.extend_from_slice(&count.to_le_bytes());
-    for len in lens {
+    let lens = std::iter::once(messages.len()).chain(ids.iter().map(Vec::len));
+    for len in lens.chain([tables.marks.len(), filter.0.len()]) {
         out.extend_from_slice(&(len as u32).to_le_bytes());
     }
     for mark in &tables.marks {
         out.extend_from_slice(&mark.ordinal.to_le_bytes());
         out.extend_from_slice(&mark.offset.to_le_bytes());
+        out.extend_from_slice(&mark.oldest.to_le_bytes());
+        out.extend_from_slice(&mark.newest.to_le_bytes());
     }
     for word in filter.0.iter().flatten() {
         out.extend_from_slice(&word.to_le_bytes());
     }
-    let fences = (messages.chunks(BLOCK).flat_map(|b| b.first()).map(|e| e.key.id))
-        .chain(users.chunks(BLOCK).flat_map(|b| b.first()).map(|e| e.hash))
-        .chain(anonymous.chunks(BLOCK).flat_map(|b| b.first()).map(|e| e.hash));
-    for fence in fences {
+    let of_messages = messages.chunks(BLOCK).flat_map(|b| b.first()).map(|e| e.key.id);
+    let of_ids = ids.iter().flat_map(|ids| ids.chunks(BLOCK)).flat_map(|b| b.first());
+    for fence in of_messages.chain(of_ids.map(|e| e.hash)) {
         out.extend_from_slice(&fence.to_le_bytes());
     }
     let crc = head_crc(&out);
@@ -118,7 +128,7 @@ pub(crate) fn encode(tables: &Tables, base: Seq, salt: u64, key: HashKey) -> Vec
         out.extend_from_slice(&e.ordinal.to_le_bytes());
         out.extend_from_slice(&e.received_at.to_le_bytes());
     });
-    for ids in [users, anonymous] {
+    for ids in ids {
         blocks(&mut out, &ids, |out, e| {
             out.extend_from_slice(&e.hash.to_le_bytes());
             out.extend_from_slice(&e.ordinal.to_le_bytes());
@@ -143,6 +153,15 @@ fn head_crc(head: &[u8]) -> u32 {
     crc.finalize()
 }
 
+/// True if the file is an index of an earlier version.
+pub(crate) fn is_earlier(fs: &dyn Fs, path: &Path) -> bool {
+    let mut head = [0; 12];
+    let read = fs.open(path).and_then(|file| read_up_to(&*file, &mut head, 0));
+    read.is_ok_and(|filled| filled == head.len())
+        && head.starts_with(MAGIC)
+        && u32_at(&head, 8) < VERSION
+}
+
 impl Index {
     /// Opens an index file. `None` if there is none, or none that fits.
     pub(crate) fn open(
@@ -163,15 +182,13 @@ impl Index {
             Ok(bytes)
         };
         let fixed = read(FIXED)?;
-        let lens: Vec<usize> = (0..5).map(|n| u32_at(&fixed, 68 + 4 * n) as usize).collect();
-        let &[messages, users, anonymous, marks, lines] = lens.as_slice() else {
-            return Ok(None);
-        };
-        let fences = [messages, users, anonymous].map(|entries| entries.div_ceil(BLOCK));
-        let head_len = FIXED + 8 * marks + 64 * lines + 8 * fences.iter().sum::<usize>();
+        let [messages, users, anonymous, names, sources, marks, lines] =
+            std::array::from_fn(|n| u32_at(&fixed, 68 + 4 * n) as usize);
+        let kinds = [(messages, MESSAGE), (users, ID), (anonymous, ID), (names, ID), (sources, ID)];
+        let fences = kinds.map(|(entries, _)| entries.div_ceil(BLOCK));
+        let head_len = FIXED + MARK * marks + 64 * lines + 8 * fences.iter().sum::<usize>();
         let size = file.len().map_err(failed("read", path))?;
-        let whole = [(messages, MESSAGE), (users, ID), (anonymous, ID)]
-            .map(|(entries, width)| entries * width + 4 * entries.div_ceil(BLOCK));
+        let whole = kinds.map(|(entries, width)| entries * width + 4 * entries.div_ceil(BLOCK));
         if fixed.len() < FIXED
             || fixed.get(..8) != Some(MAGIC)
             || size != (head_len + whole.iter().sum::<usize>()) as u64
@@ -186,7 +203,7 @@ impl Index {
         {
             return Ok(None);
         }
-        let (marks_at, filter_at) = (FIXED, FIXED + 8 * marks);
+        let (marks_at, filter_at) = (FIXED, FIXED + MARK * marks);
         let mut fences_at = filter_at + 64 * lines;
         let mut offset = head_len as u64;
         let mut array = |entries: usize, width: usize| {
@@ -208,8 +225,10 @@ impl Index {
             },
             marks: (0..marks)
                 .map(|n| Mark {
-                    ordinal: u32_at(&head, marks_at + 8 * n),
-                    offset: u32_at(&head, marks_at + 8 * n + 4),
+                    ordinal: u32_at(&head, marks_at + MARK * n),
+                    offset: u32_at(&head, marks_at + MARK * n + 4),
+                    oldest: u64_at(&head, marks_at + MARK * n + 8) as Millis,
+                    newest: u64_at(&head, marks_at + MARK * n + 16) as Millis,
                 })
                 .collect(),
             filter: Filter(
@@ -220,6 +239,8 @@ impl Index {
             messages: array(messages, MESSAGE),
             users: array(users, ID),
             anonymous: array(anonymous, ID),
+            names: array(names, ID),
+            sources: array(sources, ID),
         }))
     }
 
@@ -245,6 +266,8 @@ impl Index {
             IdKind::Message => (&self.messages, 16),
             IdKind::User => (&self.users, 8),
             IdKind::Anonymous => (&self.anonymous, 8),
+            IdKind::Name => (&self.names, 8),
+            IdKind::Source => (&self.sources, 8),
         };
         let mut ordinals = Vec::new();
         array.each(fs, &self.path, hash, |entry| ordinals.push(u32_at(entry, ordinal_at)))?;
@@ -255,7 +278,8 @@ impl Index {
     /// Reads every block. `Err` if one is wrong.
     pub(crate) fn verify(&self, fs: &dyn Fs) -> Result<(), Error> {
         let file = fs.open(&self.path).map_err(failed("open", &self.path))?;
-        for array in [&self.messages, &self.users, &self.anonymous] {
+        let ids = [&self.users, &self.anonymous, &self.names, &self.sources];
+        for array in std::iter::once(&self.messages).chain(ids) {
             for block in 0..array.fences.len() {
                 array.block(&*file, &self.path, block)?;
             }
@@ -356,5 +380,7 @@ pub(crate) fn growing_ids(tables: &Tables, kind: IdKind, hash: u64) -> Vec<u32> 
             .collect(),
         IdKind::User => of(&tables.users),
         IdKind::Anonymous => of(&tables.anonymous),
+        IdKind::Name => of(&tables.names),
+        IdKind::Source => of(&tables.sources),
     }
 }

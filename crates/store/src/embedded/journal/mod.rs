@@ -167,6 +167,20 @@ impl Journal {
         }
     }
 
+    /// Reads records of a segment, by ordinals that ascend; none if retention has dropped it
+    /// meanwhile.
+    pub(crate) fn pick(
+        &self,
+        segment: &Segment,
+        ordinals: &[u32],
+        sources: &mut Sources,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        match segment.pick(&*self.shared.fs, ordinals, sources) {
+            Err(_) if segment.base < self.first() => Ok(Vec::new()),
+            picked => picked,
+        }
+    }
+
     /// Ordinals in `segment` of records with this id, ascending; a few may only have its hash.
     pub(crate) fn ids(&self, segment: &Segment, kind: IdKind, id: &str) -> Result<Vec<u32>, Error> {
         match segment.ids(&*self.shared.fs, self.shared.key, kind, id) {

@@ -8,7 +8,10 @@ use super::record::{Sources, read_event};
 use super::tables::{Bounds, HashKey, Mark, Seen, Tables, mark_before};
 use super::walk::Walk;
 use crate::embedded::fs::{Fs, Handle, failed};
-use crate::{Error, Seq, StoredEvent};
+use crate::{Error, Millis, Seq, StoredEvent};
+
+/// Bytes read at one time where single records are looked for: about those between two marks.
+const PICK: usize = 40 << 10;
 
 /// See the [module](self).
 pub(crate) struct Segment {
@@ -48,8 +51,31 @@ impl Segment {
         self.base + u64::from(self.bounds().count)
     }
 
-    pub(crate) fn marks(&self) -> Vec<Mark> {
-        self.with(|tables| tables.marks.clone(), |index| index.marks.clone())
+    /// The records, from the first to below the second, among which are all that were received from
+    /// `since` to before `until`.
+    pub(crate) fn window(&self, since: Option<Millis>, until: Option<Millis>) -> (u32, u32) {
+        let count = self.bounds().count;
+        if since.is_none() && until.is_none() {
+            return (0, count);
+        }
+        let of = |marks: &[Mark]| {
+            let is_in = |mark: &Mark| {
+                since.is_none_or(|since| mark.newest >= since)
+                    && until.is_none_or(|until| mark.oldest < until)
+            };
+            let Some(first) = marks.iter().find(|mark| is_in(mark)) else { return (0, 0) };
+            let last = marks.iter().rposition(is_in);
+            let next = last.and_then(|last| marks.get(last + 1));
+            (first.ordinal, next.map_or(count, |next| next.ordinal))
+        };
+        self.with(|tables| of(&tables.marks), |index| of(&index.marks))
+    }
+
+    /// The ordinal of the mark at or before that of the record before `ordinal`.
+    pub(crate) fn mark_below(&self, ordinal: u32) -> u32 {
+        let below = ordinal.saturating_sub(1);
+        let of = |marks: &[Mark]| mark_before(marks, below).ordinal;
+        self.with(|tables| of(&tables.marks), |index| of(&index.marks))
     }
 
     /// Ordinals of records with this id, ascending; a few may only have its hash.
@@ -92,7 +118,7 @@ impl Segment {
         (from, to): (u32, u32),
         sources: &mut Sources,
     ) -> Result<Vec<StoredEvent>, Error> {
-        let (mut ordinal, mut walk) = self.walk(fs, from, 40 << 10)?;
+        let (mut ordinal, mut walk) = self.walk(fs, from, PICK)?;
         let mut events = Vec::new();
         while ordinal < to.min(self.bounds().count) {
             let read = step(
@@ -108,6 +134,38 @@ impl Segment {
             ordinal += 1;
         }
         Ok(events)
+    }
+
+    /// Reads the records with these ordinals, which ascend; without the lost ones. Those that lie
+    /// near one another are read together.
+    pub(crate) fn pick(
+        &self,
+        fs: &dyn Fs,
+        ordinals: &[u32],
+        sources: &mut Sources,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        let mut events = Vec::with_capacity(ordinals.len());
+        let Some(first) = ordinals.first() else { return Ok(events) };
+        let (mut at, mut walk) = self.walk(fs, *first, PICK)?;
+        for ordinal in ordinals {
+            if let Some(mark) = self.mark_after(at, *ordinal) {
+                at = mark.ordinal;
+                walk.jump(u64::from(mark.offset));
+            }
+            while at <= *ordinal {
+                let seq = self.base + u64::from(at);
+                events.extend(step(&mut walk, seq, &self.path, at < *ordinal, sources)?);
+                at += 1;
+            }
+        }
+        Ok(events)
+    }
+
+    /// The mark of `ordinal`, if it lies behind `at`.
+    fn mark_after(&self, at: u32, ordinal: u32) -> Option<Mark> {
+        let of = |marks: &[Mark]| mark_before(marks, ordinal);
+        let mark = self.with(|tables| of(&tables.marks), |index| of(&index.marks));
+        (mark.ordinal > at).then_some(mark)
     }
 
     fn with<T>(&self, tables: impl FnOnce(&Tables) -> T, index: impl FnOnce(&Index) -> T) -> T {

@@ -21,7 +21,7 @@ impl HashKey {
         SipHasher13::new_with_keys(one, two)
     }
 
-    /// Hash of a user id, an anonymous id, or a message id of any source.
+    /// Hash of a user id, an anonymous id, a name, a source, or a message id of any source.
     pub(crate) fn id(self, id: &str) -> u64 {
         let mut hasher = self.hasher();
         hasher.write(id.as_bytes());
@@ -83,18 +83,20 @@ pub(crate) struct MessageEntry {
     pub(crate) received_at: Millis,
 }
 
-/// A user id or an anonymous id in a segment.
+/// A user id, an anonymous id, a name or a source in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct IdEntry {
     pub(crate) hash: u64,
     pub(crate) ordinal: u32,
 }
 
-/// Where a record begins.
+/// Where a record begins, and the times of receipt from there to the next mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) ordinal: u32,
     pub(crate) offset: u32,
+    pub(crate) oldest: Millis,
+    pub(crate) newest: Millis,
 }
 
 /// The size of a segment, and the times in it.
@@ -122,6 +124,8 @@ pub(crate) struct Tables {
     pub(crate) messages: Vec<MessageEntry>,
     pub(crate) users: Vec<IdEntry>,
     pub(crate) anonymous: Vec<IdEntry>,
+    pub(crate) names: Vec<IdEntry>,
+    pub(crate) sources: Vec<IdEntry>,
     pub(crate) marks: Vec<Mark>,
 }
 
@@ -132,6 +136,8 @@ impl Tables {
             messages: Vec::new(),
             users: Vec::new(),
             anonymous: Vec::new(),
+            names: Vec::new(),
+            sources: Vec::new(),
             marks: Vec::new(),
         }
     }
@@ -141,7 +147,8 @@ impl Tables {
     pub(crate) fn push(&mut self, key: HashKey, event: Option<(&NewEvent, MessageKey)>, end: u64) {
         let Bounds { count: ordinal, end: offset, .. } = self.bounds;
         if self.marks.last().is_none_or(|mark| offset >= u64::from(mark.offset) + MARK_EVERY) {
-            self.marks.push(Mark { ordinal, offset: offset as u32 });
+            let (oldest, newest) = (Millis::MAX, Millis::MIN);
+            self.marks.push(Mark { ordinal, offset: offset as u32, oldest, newest });
         }
         self.bounds.count += 1;
         self.bounds.end = end;
@@ -149,6 +156,10 @@ impl Tables {
         let received_at = event.received_at;
         self.bounds.oldest = self.bounds.oldest.min(received_at);
         self.bounds.newest = self.bounds.newest.max(received_at);
+        if let Some(mark) = self.marks.last_mut() {
+            mark.oldest = mark.oldest.min(received_at);
+            mark.newest = mark.newest.max(received_at);
+        }
         self.messages.push(MessageEntry { key: message, ordinal, received_at });
         if let Some(id) = &event.user_id {
             self.users.push(IdEntry { hash: key.id(id), ordinal });
@@ -156,12 +167,15 @@ impl Tables {
         if let Some(id) = &event.anonymous_id {
             self.anonymous.push(IdEntry { hash: key.id(id), ordinal });
         }
+        self.names.push(IdEntry { hash: key.id(&event.name), ordinal });
+        self.sources.push(IdEntry { hash: key.id(&event.source), ordinal });
     }
 }
 
 /// The last mark at or before `ordinal`.
 pub(crate) fn mark_before(marks: &[Mark], ordinal: u32) -> Mark {
     let after = marks.partition_point(|mark| mark.ordinal <= ordinal);
-    let first = Mark { ordinal: 0, offset: FIRST_RECORD as u32 };
+    let (oldest, newest) = (Millis::MAX, Millis::MIN);
+    let first = Mark { ordinal: 0, offset: FIRST_RECORD as u32, oldest, newest };
     after.checked_sub(1).and_then(|at| marks.get(at)).copied().unwrap_or(first)
 }

@@ -32,6 +32,11 @@ impl Walk {
         self.at
     }
 
+    /// Goes to offset `at`, where a record begins.
+    pub(crate) fn jump(&mut self, at: u64) {
+        self.at = at;
+    }
+
     /// Lets it see up to `end`.
     pub(crate) fn extend(&mut self, end: u64) {
         self.end = end;

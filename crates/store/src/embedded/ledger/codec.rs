@@ -8,8 +8,8 @@
 //! 5 failed, 6 expired) and flags from 8 up; the word of its code; the byte of its steps; its time
 //! (the first signed, each other as the signed difference to the one before); then, if flagged: 8
 //! its sentence; 16 its requests (how many; the first; each other as the signed difference to the
-//! one before); 32 the 16 bytes of its digest; 64 its notices (how many; each). A text is its
-//! length in bytes and UTF-8.
+//! one before); 32 the 16 bytes of its digest; 64 its notices (how many; each); 128 its own revision.
+//! A text is its length in bytes and UTF-8.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ const SENTENCE: u8 = 8;
 const REQUESTS: u8 = 16;
 const DIGEST: u8 = 32;
 const NOTICES: u8 = 64;
+const REVISION: u8 = 128;
 
 const OUTCOMES: [Outcome; 7] = [
     Outcome::Pending,
@@ -60,7 +61,7 @@ pub(super) fn encode<E>(
     let mut last_at = 0;
     for delivery in deliveries {
         let Delivery { action, outcome, code: why, sentence, .. } = delivery;
-        let Delivery { steps_done, requests, digest, notices, at, .. } = delivery;
+        let Delivery { steps_done, requests, digest, notices, at, revision: own, .. } = delivery;
         unsigned(out, word(action)?);
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         out.push(
@@ -68,7 +69,8 @@ pub(super) fn encode<E>(
                 | flag(!sentence.is_empty(), SENTENCE)
                 | flag(!requests.is_empty(), REQUESTS)
                 | flag(digest != &[0; 16], DIGEST)
-                | flag(!notices.is_empty(), NOTICES),
+                | flag(!notices.is_empty(), NOTICES)
+                | flag(own.is_some(), REVISION),
         );
         unsigned(out, word(why)?);
         out.push(*steps_done);
@@ -92,6 +94,9 @@ pub(super) fn encode<E>(
         if !notices.is_empty() {
             unsigned(out, notices.len() as u64);
             notices.iter().for_each(|notice| text(out, notice));
+        }
+        if let Some(own) = own {
+            unsigned(out, *own);
         }
     }
     Ok(())
@@ -138,6 +143,7 @@ pub(super) fn decode(
                 notices.push(take_text(rest)?);
             }
         }
+        let own = if flags & REVISION == 0 { None } else { Some(take_unsigned(rest)?) };
         deliveries.push(Delivery {
             action,
             outcome,
@@ -148,6 +154,7 @@ pub(super) fn decode(
             digest,
             notices,
             at,
+            revision: own,
         });
     }
     rest.is_empty().then_some((revision, deliveries))
@@ -218,8 +225,9 @@ mod tests {
             prop_oneof![Just([0; 16]), any::<[u8; 16]>()],
             proptest::collection::vec(text, 0..3),
             any::<i64>(),
+            any::<Option<u64>>(),
         );
-        (head, tail).prop_map(|(head, (requests, digest, notices, at))| Delivery {
+        (head, tail).prop_map(|(head, (requests, digest, notices, at, revision))| Delivery {
             action: head.0.into(),
             outcome: OUTCOMES[head.1],
             code: head.2.into(),
@@ -229,6 +237,7 @@ mod tests {
             digest,
             notices: notices.into_iter().map(Into::into).collect(),
             at,
+            revision,
         })
     }
 

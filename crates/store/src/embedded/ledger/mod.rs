@@ -51,6 +51,7 @@ const REQUEST_BITS: u32 = 36;
 pub(crate) struct Ledger {
     dir: PathBuf,
     span: u64,
+    link_age: Millis,
     /// Locked in this order where several are.
     writing: Mutex<Files>,
     reading: Mutex<Files>,
@@ -78,6 +79,7 @@ impl Ledger {
         let opened = state.count("opened")?;
         Ok(Ledger {
             span,
+            link_age: settings.link_age,
             writing: Mutex::default(),
             reading: Mutex::default(),
             bases: Mutex::new(bases),
@@ -215,26 +217,23 @@ impl Ledger {
 
     /// Sets place and sentence of the latest delivery; the one that was may have another fate now.
     fn find_latest(&self, reason: &mut Reason) -> Result<(), Error> {
-        let Reason { integration, action, outcome, code, latest, .. } = &*reason;
+        let Reason { integration, action, outcome, code, latest, .. } = reason.clone();
         let fate =
-            Fate { integration: Some(integration), outcome: Some(*outcome), code: Some(code) };
-        let is_one = |d: &Delivery| d.action == *action && d.outcome == *outcome && d.code == *code;
-        let mut to = latest + 1;
-        loop {
-            let places = self.places(fate, (1, to), 64)?.found;
-            for seq in &places {
-                let fates = self.settlements(integration, *seq, seq + 1)?;
-                let deliveries = fates.values().flat_map(|settlement| &settlement.deliveries);
-                if let Some(delivery) = deliveries.clone().find(|delivery| is_one(delivery)) {
-                    (reason.latest, reason.sentence) = (*seq, delivery.sentence.clone());
+            Fate { integration: Some(&integration), outcome: Some(outcome), code: Some(&code) };
+        let is_one = |d: &Delivery| d.action == action && d.outcome == outcome && d.code == code;
+        let mut places = vec![latest];
+        while let Some(lowest) = places.last().copied() {
+            for seq in places {
+                let fates = self.settlements(&integration, seq, seq + 1)?;
+                let mut deliveries = fates.into_values().flat_map(|fate| fate.deliveries);
+                if let Some(delivery) = deliveries.find(|delivery| is_one(delivery)) {
+                    (reason.latest, reason.sentence) = (seq, delivery.sentence);
                     return Ok(());
                 }
             }
-            match places.last() {
-                Some(last) => to = *last,
-                None => return Ok(()),
-            }
+            places = self.places(fate, (1, lowest), 8)?.found;
         }
+        Ok(())
     }
 
     pub(crate) fn requests(&self, ids: &[u64]) -> Result<Vec<RequestRecord>, Error> {
@@ -349,6 +348,7 @@ impl Ledger {
         self.desk().retain(now)?;
         let state = lock(&self.state);
         state.note(retained, now)?;
+        state.forget_links(now.saturating_sub(self.link_age))?;
         state.shrink()
     }
 

@@ -381,6 +381,7 @@ mod tests {
                 digest: [9; 16],
                 notices: Vec::new(),
                 at: 5,
+                revision: None,
             }],
         };
         let many: Vec<_> = (1..5_000).map(|seq| settlement(seq, &format!("c{seq}"))).collect();

@@ -10,7 +10,10 @@ use super::sql::{self, failed};
 use crate::embedded::journal::{Sources, read_event, write_event};
 use crate::{Error, HeldEvent, LedgerBatch, Link, Millis, Retained, Revision, Seq, StoredEvent};
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// Links that are forgotten at one time: the couriers wait meanwhile.
+const FORGOTTEN: i64 = 20_000;
 
 /// `held.event` is laid out as the payload of a record of the journal.
 const SCHEMA: &str = "
@@ -34,6 +37,7 @@ const SCHEMA: &str = "
         at INTEGER NOT NULL,
         PRIMARY KEY (integration, anonymous_id)
     ) WITHOUT ROWID;
+    CREATE INDEX link_at ON link (at);
     CREATE TABLE revision (
         number INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -56,7 +60,14 @@ pub(super) struct State {
 impl State {
     pub(super) fn open(dir: &Path) -> Result<State, Error> {
         let path = dir.join("main.db");
-        let connection = sql::open(&path, VERSION, SCHEMA)?;
+        let (connection, version) = sql::open_since(&path, 1, VERSION, SCHEMA)?;
+        if version == 1 {
+            let upgrade = format!(
+                "BEGIN IMMEDIATE; CREATE INDEX IF NOT EXISTS link_at ON link (at);
+                 PRAGMA user_version = {VERSION}; COMMIT;"
+            );
+            connection.execute_batch(&upgrade).map_err(failed(&path))?;
+        }
         Ok(State { path, connection })
     }
 
@@ -274,6 +285,16 @@ impl State {
                 params![integration, *from as i64, *to as i64, now],
             )?;
         }
+        Ok(())
+    }
+
+    /// Forgets links that were last learnt before `at`, some at a time.
+    pub(super) fn forget_links(&self, at: Millis) -> Result<(), Error> {
+        self.run(
+            "DELETE FROM link WHERE (integration, anonymous_id) IN
+                 (SELECT integration, anonymous_id FROM link WHERE at < ?1 LIMIT ?2)",
+            params![at, FORGOTTEN],
+        )?;
         Ok(())
     }
 
