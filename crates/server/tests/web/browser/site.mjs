@@ -113,31 +113,61 @@ export async function until(what, look, limit = 30_000) {
 }
 
 /**
- * A visitor of `kind`/`client`. `heap` is how Heap's CDN behaves: `runs`, `hangs`, `blocked`, or a
- * number of milliseconds.
+ * Takes the page's requests that match a pattern out of the browser's hands, and no others: so the
+ * browser asks our server itself whether it may call, as Playwright's own routes don't let it.
+ * `handlers` is [pattern, (request, {answer, fail, go}) => …][].
  */
-export async function visit(town, client, { kind = "bundle", key = "wk_site", heap = "runs", policy, options = {}, before, start = true }) {
-  const context = await town.browser.newContext();
-  await context.route(HEAPS_CDN + "/**", async (route) => {
-    const request = route.request();
-    if (request.method() == "GET") {
-      if (heap == "hangs") return;
-      if (heap == "blocked") return route.abort("blockedbyclient");
-      if (typeof heap == "number") await new Promise((then) => setTimeout(then, heap));
-    }
-    const to = HEAP + new URL(request.url()).pathname;
-    const body = request.method() == "POST" ? request.postData() : undefined;
-    const answer = await fetch(to, { method: request.method(), body, headers: { "content-type": "text/plain" } });
-    const headers = { "access-control-allow-origin": "*", "content-type": answer.headers.get("content-type") || "" };
-    await route.fulfill({ status: answer.status, headers, body: await answer.text() }).catch(() => {});
+async function intercept(context, page, handlers) {
+  const session = await context.newCDPSession(page);
+  const send = (method, what) => session.send("Fetch." + method, what).catch(() => {}); // the page is gone
+  session.on("Fetch.requestPaused", async ({ requestId, request }) => {
+    const [, handle] = handlers.find(([pattern]) => request.url.startsWith(pattern));
+    await handle(request, {
+      answer: (status, headers, body) =>
+        send("fulfillRequest", {
+          requestId,
+          responseCode: status,
+          responseHeaders: Object.entries(headers).map(([name, value]) => ({ name, value })),
+          body: Buffer.from(body).toString("base64"),
+        }),
+      fail: () => send("failRequest", { requestId, errorReason: "BlockedByClient" }),
+      go: () => send("continueRequest", { requestId }),
+    });
   });
+  await session.send("Fetch.enable", { patterns: handlers.map(([pattern]) => ({ urlPattern: pattern + "*" })) });
+}
+
+/** Heap's CDN: `runs`, `hangs`, `blocked`, `missing`, or answers once `heap` (a promise) is settled. */
+const cdn = (heap) => async (request, { answer, fail }) => {
+  const read = request.method == "GET";
+  if (read && heap == "hangs") return;
+  if (read && heap == "blocked") return fail();
+  if (read) await heap;
+  const path = read && heap == "missing" ? "/no-such-file.js" : new URL(request.url).pathname;
+  const body = request.method == "POST" ? request.postData : undefined;
+  const got = await fetch(HEAP + path, { method: request.method, body, headers: { "content-type": "text/plain" } });
+  const headers = { "access-control-allow-origin": "*", "content-type": got.headers.get("content-type") || "" };
+  await answer(got.status, headers, await got.text());
+};
+
+/**
+ * A visitor of `kind`/`client`. `heap` is how Heap's CDN behaves; `intercepted` are further patterns
+ * and handlers.
+ */
+export async function visit(
+  town,
+  client,
+  { kind = "bundle", key = "wk_site", heap = "runs", policy, search = {}, options = {}, before, start = true, intercepted = [] },
+) {
+  const context = await town.browser.newContext();
   const page = await context.newPage();
+  await intercept(context, page, [[HEAPS_CDN, cdn(heap)], ...intercepted]);
   const console = [];
   const requests = [];
   page.on("console", (message) => console.push(message.text()));
   page.on("request", (request) => requests.push(request));
   if (before) await page.addInitScript(before);
-  const query = new URLSearchParams({ key, ...(policy && { policy }) });
+  const query = new URLSearchParams({ key, ...(policy && { policy }), ...search });
   const address = `${town.shop}/${kind}/${client}?${query}`;
   await page.goto(address);
   const begin = () => page.evaluate(([key, server, options]) => window.start(key, server, options), [key, SERVER, options]);
@@ -150,6 +180,8 @@ export async function visit(town, client, { kind = "bundle", key = "wk_site", he
     requests,
     address,
     begin,
+    /** Requests whose address holds this. */
+    asked: (part) => requests.filter((request) => request.url().includes(part)).length,
     /** One after the other in one go, as a page does. */
     calls: (...list) =>
       page.evaluate(
@@ -190,12 +222,25 @@ export async function heapCalls(query) {
   return web_calls.map(({ method, args }) => [method, ...args]);
 }
 
+/** The calls that name one of these first, in the page's order, once all have reached Heap. */
+export const allInHeap = (app, ...names) =>
+  until(`${names.join(", ")} in Heap`, async () => {
+    const calls = (await heapCalls("app_id=" + app)).filter(([, name]) => names.includes(name));
+    return calls.length >= names.length && calls;
+  });
+
 /** The `track` call with this name, once it has reached Heap. */
 export const inHeap = (name) =>
   until(`${name} in Heap`, async () => (await heapCalls("event=" + encodeURIComponent(name)))[0]);
 
 export const heapsApi = async (what) => (await fetch(`${HEAP}/_sandbox/${what}`)).json();
 
-export const stop = () => fetch(CONTROL + "/stop", { method: "POST" });
-export const start = () => fetch(CONTROL + "/start", { method: "POST" });
+const control = (what) => async () => {
+  const { ok } = await fetch(`${CONTROL}/${what}`, { method: "POST" });
+  if (!ok) throw new Error(what);
+};
+export const stop = control("stop");
+export const start = control("start");
+/** From now on the server takes no events; `stop` and `start` end that. */
+export const refuse = control("refuse");
 export { HEAPS_CDN, SERVER };

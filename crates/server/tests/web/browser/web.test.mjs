@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { HEAPS_CDN, SERVER, ask, events, heapCalls, heapsApi, inHeap, inPage, start, stop, town, until, visit } from "./site.mjs";
+import {
+  HEAPS_CDN, SERVER, allInHeap, ask, events, heapCalls, heapsApi, inHeap, inPage, refuse, start, stop, town, until, visit,
+} from "./site.mjs";
 
 let here;
 before(async () => void (here = await town()));
@@ -30,15 +32,12 @@ const failures = async (integration, code) => {
 for (const client of ["cio", "seg"]) {
   describe(client, { concurrency: 3 }, () => {
     it("identify, track and page reach the server; the first two Heap, in order, and the ledger tells", () =>
-      visiting(client, {}, async ({ calls, page }) => {
+      visiting(client, {}, async ({ calls, page, asked }) => {
         const [user, name] = [fresh("ada"), fresh("Ordered")];
         await calls(["identify", user, { plan: { name: "pro" } }], ["track", name, { n: 1.5 }], ["page", "Home"]);
-        const [method, event, properties] = await inHeap(name);
+        const [identified, [method, event, properties]] = await allInHeap(11, user, name);
+        assert.deepEqual(identified, ["identify", user]);
         assert.deepEqual([method, event, properties.n], ["track", name, "1.5"]);
-        const all = await heapCalls("app_id=11");
-        const at = (test) => all.findIndex(test);
-        const identified = at(([method, id]) => method == "identify" && id == user);
-        assert.ok(identified >= 0 && identified < at(([, id]) => id == name));
         const told = await inPage(name, "sent");
         assert.equal(told.browser, "Chrome");
         const [stored] = await events(name);
@@ -58,6 +57,8 @@ for (const client of ["cio", "seg"]) {
         await calls(["page", turned], ["track", turned]);
         await inHeap(turned);
         assert.equal((await events(turned))[0].event.context.page.path, "/bundle/other");
+        // Two page loads, and a turn that loads nothing anew.
+        assert.deepEqual([asked("/p/hw/"), asked("heap_config.js")], [2, 2]);
       }));
 
     it("the documented example of flattening ends as documented", () =>
@@ -77,10 +78,11 @@ for (const client of ["cio", "seg"]) {
     for (const kind of ["snippet", "official"]) {
       it(`the ${kind} one delivers and loads all from here`, () =>
         visiting(client, { kind }, async ({ calls, requests }) => {
-          const name = fresh(kind);
-          await calls(["track", name]);
-          await inHeap(name);
+          const [user, name] = [fresh("ada"), fresh(kind)];
+          await calls(["identify", user, { plan: "pro" }], ["track", name]);
+          assert.deepEqual((await allInHeap(11, user, name)).map(([method]) => method), ["identify", "track"]);
           await inPage(name, "sent");
+          assert.equal((await events(name))[0].event.userId, user);
           const hosts = new Set(requests.map((request) => new URL(request.url()).origin));
           assert.deepEqual([...hosts].sort(), [SERVER, here.shop, HEAPS_CDN].sort());
         }));
@@ -158,22 +160,120 @@ for (const client of ["cio", "seg"]) {
       }));
 
     it("Heap's script is slow: what was called before it ran arrives when it does", () =>
-      visiting(client, { heap: 1_500 }, async ({ calls }) => {
-        const name = fresh("Early");
-        await calls(["track", name]);
-        await events(name);
-        assert.deepEqual(await heapCalls("event=" + encodeURIComponent(name)), []);
-        await inHeap(name);
-        await inPage(name, "sent");
+      {
+        let arrive;
+        return visiting(client, { heap: new Promise((then) => (arrive = then)) }, async ({ calls }) => {
+          const [user, name] = [fresh("ada"), fresh("Early")];
+          await calls(["identify", user], ["track", name]);
+          await events(name);
+          assert.deepEqual(await heapCalls("event=" + encodeURIComponent(name)), []);
+          arrive();
+          assert.deepEqual((await allInHeap(11, user, name)).map(([method]) => method), ["identify", "track"]);
+          await inPage(name, "sent");
+        });
+      });
+
+    for (const heap of ["blocked", "missing"]) {
+      it(`Heap's script is ${heap}: events arrive, and the integration says so`, () =>
+        visiting(client, { heap }, async ({ calls }) => {
+          const known = await failures("web-site", "sdk_load_failed");
+          const name = fresh("Without");
+          await calls(["track", name]);
+          assert.equal((await inPage(name, "failed")).code, "sdk_load_failed");
+          await until("sdk_load_failed", async () => (await failures("web-site", "sdk_load_failed")) > known);
+          assert.deepEqual(await heapCalls("event=" + encodeURIComponent(name)), []);
+        }));
+    }
+
+    it("what a page without Heap's script couldn't send the server delivers, with the keys of the cloud: it counts once", () =>
+      visiting(client, { key: "wk_fallback", heap: "blocked" }, async ({ calls }) => {
+        const [user, name] = [fresh("ada"), fresh("Fallback")];
+        await calls(["identify", user], ["track", name, { n: 1 }]);
+        const deliveries = await until("both deliveries", async () => {
+          const [{ ways }] = await events(name);
+          const both = ways.filter(({ outcome }) => outcome == "delivered");
+          return both.length == 2 && both;
+        });
+        assert.deepEqual(deliveries.map((way) => way.integration).sort(), ["cloud-fallback", "web-fallback"]);
+        const keys = deliveries.map((way) => way.requests.at(-1).json.events[0].idempotency_key);
+        assert.equal(keys[0], keys[1]);
+        const { events: kept } = await heapsApi("events?event=" + encodeURIComponent(name));
+        assert.deepEqual(kept.map((event) => event.idempotency_key), [keys[0]]);
+        assert.equal((await inPage(name, "failed")).code, "sdk_load_failed");
       }));
 
-    it("Heap's script is blocked: events arrive, and the integration says so", () =>
-      visiting(client, { heap: "blocked" }, async ({ calls }) => {
-        const known = await failures("web-site", "sdk_load_failed");
-        const name = fresh("Blocked");
+    it("what the page sent the server leaves alone", () =>
+      visiting(client, { key: "wk_fallback" }, async ({ calls }) => {
+        const [name, later] = [fresh("Sent"), fresh("Later")];
+        await calls(["identify", fresh("ada")], ["track", name]);
+        await inPage(name, "sent");
+        // The next one is decided after it, so it is decided once that is.
+        const settled = ({ deliveries }) => deliveries.some((d) => d.integration == "web-fallback");
+        await visiting(client, { key: "wk_fallback", heap: "blocked" }, async ({ calls }) => {
+          await calls(["identify", fresh("ada")], ["track", later]);
+          await until("the later one", async () => settled((await events(later))[0]));
+        });
+        assert.ok(!settled((await events(name))[0]));
+      }));
+
+    it("an action whose mapping goes wrong is told, and the other sends", () =>
+      visiting(client, { key: "wk_odd" }, async ({ calls, console }) => {
+        const name = fresh("Odd");
         await calls(["track", name]);
-        assert.equal((await inPage(name, "failed")).code, "sdk_load_failed");
-        await until("sdk_load_failed", async () => (await failures("web-site", "sdk_load_failed")) > known);
+        await inHeap(name);
+        await inPage(name, "sent");
+        const failed = await inPage(name, "failed");
+        assert.deepEqual([failed.action, failed.code], ["odd", "invalid_payload"]);
+        assert.ok(console.some((text) => text.startsWith("[heap-web] odd")));
+        assert.equal((await heapCalls("event=" + encodeURIComponent(name))).length, 1);
+      }));
+
+    it("consent that is withdrawn stops Heap's own tracking, and given again starts it", () =>
+      visiting(client, { key: "wk_consent" }, async ({ calls }) => {
+        const stamp = (analytics) => ({ context: { consent: { categoryPreferences: { analytics } } } });
+        const mark = fresh("");
+        const names = ["Given", "Withdrawn", "Given again"].map((what) => what + mark);
+        // From the first to the last, which may reach Heap before those between them.
+        const own = async () => {
+          const calls = (await heapCalls("app_id=12")).filter(([method]) => method != "addUserProperties");
+          const [first, last] = [names[0], names[2]].map((known) => calls.findIndex(([, name]) => name == known));
+          const methods = calls.slice(first, last + 1).map(([method]) => method);
+          return first >= 0 && methods.length >= 4 && methods;
+        };
+        await calls(["track", names[0], {}, stamp(true)]);
+        await inHeap(names[0]);
+        await calls(["track", names[1], {}, stamp(false)], ["track", names[2], {}, stamp(true)]);
+        assert.deepEqual(await until("all of it", own), ["track", "stopTracking", "startTracking", "track"]);
+      }));
+
+    it("a page whose source has no Heap (Web) delivers all the same", () =>
+      visiting(client, { key: "wk_plain" }, async ({ calls, asked }) => {
+        const name = fresh("Plain");
+        await calls(["track", name]);
+        const [{ page, event }] = await events(name);
+        assert.deepEqual([page, event._metadata.bundled.includes("heap-web")], [[], false]);
+        assert.deepEqual([asked("/p/hw/"), asked(HEAPS_CDN)], [0, 0]);
+      }));
+
+    it("a key that nobody knows shows in Data In, and the page goes on", () =>
+      visiting(client, { key: "wk_typo" }, async ({ page }) => {
+        const known = () => ask("/refused?limit=500").then((all) => all.filter(({ message }) => /^a page's settings/.test(message)).length);
+        await until("the refusal", async () => (await known()) > 0);
+        assert.equal(await page.evaluate(() => 1 + 1), 2);
+      }));
+
+    it("two sources on one page load Heap once, and the second says that it runs for another", () =>
+      visiting(client, {}, async ({ calls, page, asked }) => {
+        const [first, second] = [fresh("First"), fresh("Second")];
+        await calls(["track", first]);
+        await inHeap(first);
+        const known = await failures("web-reset", "other_environment");
+        await page.evaluate(([server]) => window.start("wk_reset", server, {}), [SERVER]);
+        await calls(["track", second]);
+        await inHeap(second);
+        await until("other_environment", async () => (await failures("web-reset", "other_environment")) > known);
+        assert.equal(asked("heap_config.js"), 1);
+        assert.equal((await heapCalls("event=" + encodeURIComponent(second))).length, 1);
       }));
 
     it("a Heap of the page's own is used as it is; one that throws is told, and the others go on", () =>
@@ -193,7 +293,7 @@ for (const client of ["cio", "seg"]) {
             };
           },
         },
-        async ({ calls, page, requests, console }) => {
+        async ({ calls, page, asked, console }) => {
           const [user, name] = [fresh("ada"), fresh("Own")];
           const known = await failures("web-site", "other_environment");
           await calls(["identify", user], ["track", name]);
@@ -206,7 +306,7 @@ for (const client of ["cio", "seg"]) {
           assert.match(failed.reason, /^an exception: RangeError: broken/);
           assert.ok(console.some((text) => text.startsWith("[heap-web]")));
           await until("other_environment", async () => (await failures("web-site", "other_environment")) > known);
-          assert.deepEqual(requests.filter((request) => request.url().startsWith(HEAPS_CDN)).length, 0);
+          assert.equal(asked(HEAPS_CDN), 0);
         },
       ));
 
@@ -244,7 +344,7 @@ for (const client of ["cio", "seg"]) {
           return events.length == 1;
         });
         const [{ warnings, event }] = await events(name);
-        assert.match(warnings[0], /twice.*"web-both".*"cloud"/);
+        assert.match(warnings[0], /twice.*"web-both".*"cloud-both"/);
         assert.deepEqual(event._metadata.unbundled, ["Heap Cloud (Actions)"]);
       }));
 
@@ -267,48 +367,79 @@ for (const client of ["cio", "seg"]) {
 
     it("an event that comes again from the next page is stored once", async () => {
       const name = fresh("Left");
-      const visitor = await visit(here, client, {});
-      try {
-        let held = 0;
-        // The answer comes after the page is gone.
-        await visitor.context.route(SERVER + "/v1/t", async (route) => {
-          const answer = await route.fetch();
-          if (held++ == 0) await new Promise((then) => setTimeout(then, 600));
-          await route.fulfill({ response: answer }).catch(() => {});
-        });
-        await visitor.calls(["track", name]);
+      let leave;
+      const left = new Promise((then) => (leave = then));
+      let answered = false;
+      // The server has it; the answer comes once the page is gone.
+      const late = async (request, { answer, go }) => {
+        if (answered || request.method != "POST") return go();
+        answered = true;
+        const { headers, postData } = request;
+        const got = await fetch(request.url, { method: "POST", headers, body: postData });
+        assert.equal(got.status, 200);
+        await left;
+        await answer(200, { "access-control-allow-origin": "*" }, "{}");
+      };
+      await visiting(client, { intercepted: [[SERVER + "/v1/t", late]] }, async ({ page, calls, begin, address }) => {
+        await calls(["track", name]);
         await events(name);
-        await visitor.page.goto(visitor.address);
-        const repeated = visitor.page.waitForRequest(
-          (request) => /\/v1\/t$/.test(request.url()) && request.postData().includes(name),
+        await page.goto(address);
+        leave();
+        const repeated = page.waitForRequest(
+          (request) => /\/v1\/t$/.test(request.url()) && request.method() == "POST" && request.postData().includes(name),
         );
-        await visitor.begin();
+        await begin();
         await repeated;
         const last = fresh("Last");
-        await visitor.calls(["track", last]);
+        await calls(["track", last]);
         await events(last);
         assert.equal((await events(name)).length, 1);
-      } finally {
-        await visitor.close();
-      }
+      });
     });
   });
 }
 
+describe("calls made before the client is there", () => {
+  for (const client of ["cio", "seg"]) {
+    it(`${client} replays them method by method, which no plugin can mend`, () =>
+      visiting(client, {}, async ({ calls, page }) => {
+        const [first, user, second] = [fresh("First"), fresh("ada"), fresh("Second")];
+        await calls(["track", first], ["identify", user], ["track", second]);
+        const methods = (await allInHeap(11, first, user, second)).map(([method]) => method);
+        assert.deepEqual(methods, ["track", "track", "identify"]);
+        // Once it is there, the order is that of the calls.
+        const [third, other, fourth] = [fresh("Third"), fresh("bob"), fresh("Fourth")];
+        await calls(["track", third], ["identify", other], ["track", fourth]);
+        const later = (await allInHeap(11, third, other, fourth)).map(([method]) => method);
+        assert.deepEqual(later, ["track", "identify", "track"]);
+      }));
+  }
+});
+
 describe("seg", () => {
-  it("a retry with its count passes the browser's checks", () =>
-    visiting("seg", {}, async ({ context, calls }) => {
-      const counts = [];
-      await context.route(SERVER + "/v1/t", async (route) => {
-        counts.push(route.request().headers()["x-retry-count"]);
-        if (counts.length > 1) return route.continue();
-        await route.fulfill({ status: 500, headers: { "access-control-allow-origin": "*" }, body: "{}" });
+  it("a retry with its count passes the browser's own check, and needs no key for that", async () => {
+    const counts = [];
+    const preflights = [];
+    const failing = async ({ method, headers }, { answer, go }) => {
+      if (method == "OPTIONS") return go();
+      counts.push(headers["X-Retry-Count"] ?? headers["x-retry-count"]);
+      if (counts.length > 1) return go();
+      await answer(500, { "access-control-allow-origin": "*" }, "{}");
+    };
+    await visiting("seg", { intercepted: [[SERVER + "/v1/t", failing]] }, async ({ page, calls }) => {
+      page.on("response", (response) => {
+        if (response.request().method() == "OPTIONS") preflights.push(response.status());
       });
       const name = fresh("Retried");
       await calls(["track", name]);
       await events(name);
       assert.deepEqual(counts.slice(0, 2), [undefined, "1"]);
-    }));
+    });
+    const asked = "authorization, content-type, x-retry-count";
+    const headers = { origin: here.shop, "access-control-request-method": "POST", "access-control-request-headers": asked };
+    const told = await fetch(SERVER + "/v1/t", { method: "OPTIONS", headers });
+    assert.deepEqual([told.status, told.headers.get("access-control-allow-headers")], [204, asked]);
+  });
 });
 
 describe("rs", () => {
@@ -319,6 +450,34 @@ describe("rs", () => {
       const [{ event }] = await events(name);
       assert.deepEqual([event.userId, event.properties.n], [user, 1]);
     }));
+});
+
+describe("a server that takes nothing for a while", () => {
+  for (const client of ["cio", "seg"]) {
+    it(`answers 503 so that ${client} keeps its events and delivers them later, none twice`, () =>
+      visiting(client, {}, async ({ calls, page }) => {
+        const [first, ...later] = [fresh("Before"), fresh("While"), fresh("Still")];
+        await calls(["track", first]);
+        await events(first);
+        await refuse();
+        const told = [];
+        const ofTrack = (request) => /\/v1\/t$/.test(request.url()) && request.method() == "POST";
+        page.on("response", (response) => ofTrack(response.request()) && told.push(response.status()));
+        page.on("requestfailed", (request) => ofTrack(request) && told.push(request.failure().errorText));
+        await calls(...later.map((name) => ["track", name]));
+        await until("the refusals", () => told.length >= 2);
+        // What Customer.io's client may read it takes for a success: so it may not.
+        const expected = client == "cio" ? "net::ERR_FAILED" : 503;
+        assert.deepEqual(new Set(told), new Set([expected]));
+        await stop();
+        await start();
+        for (const name of [first, ...later]) assert.equal((await events(name)).length, 1, name);
+        const last = fresh("After");
+        await calls(["track", last]);
+        await events(last);
+        for (const name of [first, ...later]) assert.equal((await events(name)).length, 1, name);
+      }));
+  }
 });
 
 describe("a server that is away for a while", () => {
