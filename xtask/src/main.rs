@@ -14,7 +14,7 @@ cargo xtask <command>
   demo         set up, build, and run everything at once: sandbox, server, a stream of real events
   test         set up, then format, lint and all tests
   setup        install what the tests and the page plugin need (Node and Python packages, Chromium)
-  bench        set up, then measure; see docs/benchmarks.md
+  bench        set up, then measure; see docs/benchmarks.md; `bench console` weighs the console
   screenshots  every page of the console into target/screenshots, and the README's two into docs
 
 Arguments after `demo` and `bench` go to the program.";

@@ -56,6 +56,11 @@ pub(crate) fn test() -> Result<()> {
 /// The benchmarks of docs/benchmarks.md.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     let root = root();
+    if let Some((first, rest)) = args.split_first()
+        && first == "console"
+    {
+        return bench_console(rest);
+    }
     // Searches are compared with nothing.
     if args.first().map(String::as_str) != Some("search") {
         setup::bench()?;
@@ -66,6 +71,18 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     )?;
     let mut bench = command("target/release/heapline-bench");
     bench.args(args);
+    let status = bench.status()?;
+    std::process::exit(status.code().unwrap_or(1));
+}
+
+/// What the console weighs, and how soon it is seen.
+fn bench_console(args: &[String]) -> Result<()> {
+    let root = root();
+    setup::all()?;
+    run_in(&root, "cargo build --release --locked --quiet --package heapline-server")?;
+    let mut bench = command("node bench.mjs");
+    bench.args(args).current_dir(root.join("crates/server/tests/console"));
+    bench.env("HEAPLINE", root.join("target/release/heapline"));
     let status = bench.status()?;
     std::process::exit(status.code().unwrap_or(1));
 }
