@@ -6,6 +6,7 @@ import "htmx.org/dist/ext/hx-sse.js";
 import { copying } from "./copying";
 import { editing } from "./editing";
 import { leaving } from "./leaving";
+import { living } from "./living";
 import { moments } from "./moments";
 import { ordering } from "./ordering";
 
@@ -13,5 +14,6 @@ document.documentElement.dataset["scripted"] = "yes";
 copying();
 leaving();
 editing();
+living();
 moments();
 ordering();

@@ -10,6 +10,7 @@ use heapline_action::datetime;
 use heapline_store::{Outcome, Seq};
 use serde::{Deserialize, Serialize};
 
+use super::fields::given;
 use super::oops::Oops;
 use super::shell::{Section, Shell, Visit, page as shown, text};
 use super::{Console, live as lively, work};
@@ -141,7 +142,6 @@ impl Asked {
     }
 
     fn params(&self) -> EventParams {
-        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         EventParams {
             user_id: given(&self.user),
             anonymous_id: given(&self.anonymous),

@@ -44,6 +44,11 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     }
 }
 
+/// A text, unless it is blank.
+pub(super) fn given(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// The answer with a cookie set.
 pub(super) fn set_cookie(mut response: Response, cookie: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(cookie) {

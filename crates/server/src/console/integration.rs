@@ -13,7 +13,7 @@ use heapline_store::Outcome;
 use super::backlog::{Backlog, backlog};
 use super::directory::{Choice, choices};
 use super::events::{Asked, Rows, WITHIN, rows};
-use super::fields::Fields;
+use super::fields::{Fields, given};
 use super::form::{self, Control, Input};
 use super::oops::{Oops, sentence};
 use super::shell::{Locked, Section, Shell, Visit, go, page as shown};
@@ -61,6 +61,8 @@ struct DataOut {
     shell: Shell,
     top: Top,
     asked: Asked,
+    /// None to choose from: the list is of one integration.
+    sources: Vec<(String, String)>,
     outcomes: Vec<&'static str>,
     live: Option<String>,
     rows: Rows,
@@ -144,6 +146,7 @@ pub(super) async fn data_out(
         Ok(DataOut {
             shell: visit.shell(&console, Section::Integrations, integration.name.clone()),
             top: Top::of(&integration, Tab::DataOut),
+            sources: Vec::new(),
             outcomes: Outcome::ALL.iter().map(|outcome| outcome.word()).collect(),
             rows: rows(&console, &asked)?,
             live,
@@ -184,7 +187,7 @@ pub(super) async fn save_settings(
     let sources = choices(console.control.sources(&visit.who), definition, Some(&chosen));
     let settings = form::read(definition, &fields);
     let change = IntegrationChange {
-        name: Some(fields.text("name").to_owned()).filter(|name| !name.is_empty()),
+        name: given(fields.text("name")),
         enabled: Some(fields.has("enabled")),
         sources: Some(chosen),
         settings: Some(Json(Value::Object(settings.clone()))),

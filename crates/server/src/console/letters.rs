@@ -10,8 +10,8 @@ use heapline_store::{Outcome, Seq};
 use super::integration::{Tab, Top, find};
 use super::oops::Oops;
 use super::replay::{Under, Wanted, under_way};
-use super::shell::{Section, Shell, Visit, page as shown};
-use super::{Console, work};
+use super::shell::{Section, Shell, Visit, page as shown, text};
+use super::{Console, live as lively, work};
 use crate::admin::EventParams;
 use crate::control::{DeadLetterParams, DeadLetters, Problem, ReplayState};
 use crate::workspace::Integration;
@@ -25,6 +25,16 @@ struct Page {
     /// What all groups of an outcome can be replayed by, where there is more than one.
     lots: Vec<Lot>,
     replays: Vec<Under>,
+}
+
+#[derive(Template)]
+#[template(path = "dead-letters-part.html")]
+struct Part {
+    top: Top,
+    groups: Vec<Group>,
+    lots: Vec<Lot>,
+    replays: Vec<Under>,
+    may_replay: bool,
 }
 
 /// Dead letters of one action with one reason.
@@ -62,19 +72,38 @@ pub(super) async fn page(
 ) -> Result<Response, Oops> {
     let page = work(move || {
         let integration = find(&console, &id)?;
-        let params = DeadLetterParams { integration: Some(id.clone()), refused: true };
-        let letters = console.control.dead_letters(&params)?;
-        let groups = letters.into_iter().map(|letters| group(&console, &integration, letters));
-        let groups = groups.collect::<Result<Vec<Group>, Problem>>()?;
-        Ok(Page {
-            shell: visit.shell(&console, Section::Integrations, integration.name.clone()),
-            top: Top::of(&integration, Tab::DeadLetters),
-            lots: lots(&id, &groups),
-            replays: under_way(&console, &id),
-            groups,
-        })
+        let Part { top, groups, lots, replays, .. } = part(&console, &visit, &integration)?;
+        let shell = visit.shell(&console, Section::Integrations, integration.name.clone());
+        Ok(Page { shell, top, groups, lots, replays })
     });
     Ok(shown(&page.await?))
+}
+
+/// The same, as it gets on.
+pub(super) async fn live(
+    State(console): State<Arc<Console>>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Response {
+    lively::stream(console.stopping.clone(), move || {
+        let drawn = find(&console, &id).and_then(|found| part(&console, &visit, &found));
+        drawn.map_or_else(|_| String::new(), |part| text(&part))
+    })
+}
+
+fn part(console: &Console, visit: &Visit, integration: &Integration) -> Result<Part, Problem> {
+    let id = &*integration.id;
+    let params = DeadLetterParams { integration: Some(id.to_owned()), refused: true };
+    let letters = console.control.dead_letters(&params)?;
+    let groups = letters.into_iter().map(|letters| group(console, integration, letters));
+    let groups = groups.collect::<Result<Vec<Group>, Problem>>()?;
+    Ok(Part {
+        top: Top::of(integration, Tab::DeadLetters),
+        lots: lots(id, &groups),
+        replays: under_way(console, id),
+        may_replay: visit.may_replay(),
+        groups,
+    })
 }
 
 fn group(

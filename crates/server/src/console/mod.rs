@@ -133,7 +133,7 @@ fn integrations() -> Router<Arc<Console>> {
         .route("/integrations/{id}/dead-letters", get(letters::page))
         .route("/integrations/{id}/replay", get(replay::page).post(replay::start))
         .route("/integrations/{id}/replays/{replay}", post(replay::steer))
-        .route("/live/integrations/{id}/replays", get(replay::live))
+        .route("/live/integrations/{id}/dead-letters", get(letters::live))
         .route(
             "/integrations/{id}/settings",
             get(integration::settings).post(integration::save_settings),

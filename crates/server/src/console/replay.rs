@@ -8,11 +8,11 @@ use axum::response::Response;
 use heapline_store::Seq;
 use serde::{Deserialize, Serialize};
 
-use super::fields::Fields;
+use super::fields::{Fields, given};
 use super::integration::{Tab, Top, find};
 use super::oops::{Oops, sentence};
-use super::shell::{Section, Shell, Visit, go, local, page as shown, text};
-use super::{Console, live as lively, work};
+use super::shell::{Section, Shell, Visit, go, local, page as shown};
+use super::{Console, work};
 use crate::admin::EventParams;
 use crate::admin::events::Summary;
 use crate::control::{EventChoice, PreviewRequest, Problem, Replay, ReplayState, Selection};
@@ -61,14 +61,6 @@ impl Page {
     }
 }
 
-#[derive(Template)]
-#[template(path = "replays.html")]
-struct Part {
-    top: Top,
-    replays: Vec<Under>,
-    may_replay: bool,
-}
-
 /// A replay as it is shown.
 pub(super) struct Under {
     pub(super) replay: Replay,
@@ -91,7 +83,6 @@ impl Wanted {
     }
 
     fn selection(&self, integration: String) -> Selection {
-        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         Selection {
             integration,
             outcome: given(&self.outcome),
@@ -172,19 +163,6 @@ pub(super) async fn steer(
     Ok(go(format!("/integrations/{id}/dead-letters")))
 }
 
-pub(super) async fn live(
-    State(console): State<Arc<Console>>,
-    visit: Visit,
-    Path(id): Path<String>,
-) -> Response {
-    let may_replay = visit.may_replay();
-    lively::stream(console.stopping.clone(), move || {
-        let top = find(&console, &id).map(|found| Top::of(&found, Tab::DeadLetters));
-        let part = |top| Part { top, replays: under_way(&console, &id), may_replay };
-        top.map_or_else(|_| String::new(), |top| text(&part(top)))
-    })
-}
-
 /// The latest replays of an integration.
 pub(super) fn under_way(console: &Console, id: &str) -> Vec<Under> {
     let all = console.control.replays().into_iter();
@@ -212,7 +190,6 @@ fn tried(
     integration: &Integration,
     wanted: &Wanted,
 ) -> Result<Vec<Tried>, Problem> {
-    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let by_fate = !(wanted.outcome.is_empty() && wanted.code.is_empty());
     let params = EventParams {
         integration: by_fate.then(|| integration.id.to_string()),

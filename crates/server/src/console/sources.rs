@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::clients::{Client, clients};
 use super::data_in::{DataIn, data_in};
-use super::fields::Fields;
+use super::fields::{Fields, given};
 use super::oops::{Oops, sentence};
 use super::rates::rates;
 use super::shell::{Locked, Section, Shell, Visit, go, page as shown};
@@ -182,9 +182,9 @@ pub(super) async fn save(
     let back = format!("/sources/{id}?done=source-saved");
     work(move || {
         let change = SourceChange {
-            name: Some(fields.text("name").to_owned()).filter(|name| !name.is_empty()),
+            name: given(fields.text("name")),
             enabled: Some(fields.has("enabled")),
-            answers: Some(fields.text("answers").to_owned()).filter(|word| !word.is_empty()),
+            answers: given(fields.text("answers")),
             kind: None,
         };
         console.control.update_source(&visit.who, fields.revision(), &id, change)

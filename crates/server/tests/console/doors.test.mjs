@@ -39,7 +39,11 @@ test("a link that was used says what to do, and a token lets in", async () => {
 
 test("a session outlives the server; the link of an earlier start doesn't", async () => {
   const old = run.link;
-  const fresh = await run.restart();
+  await run.page.locator(".live:not(.lost)").waitFor();
+  await run.stop();
+  await run.page.locator(".live.lost", { hasText: "Reconnecting…" }).waitFor();
+  const fresh = await run.start();
+  await run.page.locator(".live:not(.lost)", { hasText: "Live" }).waitFor();
   await run.open("/sources");
   await run.page.getByRole("heading", { name: "Sources" }).waitFor();
   const stranger = await run.browser.newContext();

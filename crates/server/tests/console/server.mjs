@@ -66,9 +66,9 @@ export async function begin({ workspace, settings = "", scripts = true } = {}) {
     page,
     broken,
     open: (path) => page.goto(origin + path),
-    /** Stops the server and starts it again; gives its new link. */
-    async restart() {
-      await stop(server);
+    /** Stops the server; `start` starts it again and gives its new link. */
+    stop: () => stop(server),
+    async start() {
       server = await serve();
       return server.found[1];
     },
