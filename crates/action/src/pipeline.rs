@@ -1,10 +1,11 @@
 //! One event through one action: filtered, refused, held, or the steps to send.
 
 use crate::destination::{Cloud, Definition, Fault};
+use crate::mapping::{Mapping, Unresolved};
 use crate::plan::{Filter, Plan, PlanContext, Refusal};
 use crate::reads::Reads;
 use crate::value::{Object, Value};
-use crate::{fields, integrations, mapping::Mapping, trigger::Trigger};
+use crate::{fields, integrations, trigger::Trigger};
 
 /// An action as the pipeline needs it: checked and parsed.
 #[derive(Clone, Debug)]
@@ -74,9 +75,15 @@ pub fn take<'e>(definition: &Definition, action: &'e Action, event: &'e Value<'e
     if !action.trigger.fires_on(event) {
         return Verdict::Filtered(Filter::Trigger);
     }
-    let Some(payload) = action.mapping.resolve(event) else {
-        let sentence = "The mapping gave no object.".to_owned();
-        return Verdict::Refused(Refusal { code: "mapping_no_object", sentence });
+    let payload = match action.mapping.resolve(event) {
+        Ok(payload) => payload,
+        Err(why) => {
+            let code = match why {
+                Unresolved::NoObject => "mapping_no_object",
+                Unresolved::TooLarge => "mapping_too_large",
+            };
+            return Verdict::Refused(Refusal { code, sentence: why.to_string() });
+        }
     };
     let Some(action_type) = definition.action_types.get(action.action_type) else {
         let sentence = "The destination has no such action type.".to_owned();

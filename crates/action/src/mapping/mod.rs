@@ -6,6 +6,7 @@ mod node;
 mod parse;
 mod path;
 mod replace;
+mod room;
 mod template;
 
 use crate::destination::Fault;
@@ -13,6 +14,7 @@ use crate::reads::Reads;
 use crate::value::{Object, Value};
 
 use node::Node;
+use room::Room;
 
 /// A parsed mapping.
 #[derive(Clone, Debug)]
@@ -29,18 +31,22 @@ impl Mapping {
         Ok(Mapping { root, document: mapping.clone().into_owned() })
     }
 
-    /// The payload for `event`. Never fails and changes nothing. `None` if the root is a directive
-    /// that gives no object.
-    pub fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Object<'e>> {
+    /// The payload for `event`. Changes nothing.
+    pub fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Result<Object<'e>, Unresolved> {
         match self.resolve_value(event)? {
-            Value::Object(payload) => Some(payload),
-            _ => None,
+            Some(Value::Object(payload)) => Ok(payload),
+            Some(_) | None => Err(Unresolved::NoObject),
         }
     }
 
     /// As [`Mapping::resolve`], but whatever the root gives. `None` is JavaScript's undefined.
-    pub fn resolve_value<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        self.root.resolve(event)
+    pub fn resolve_value<'e>(
+        &'e self,
+        event: &'e Value<'e>,
+    ) -> Result<Option<Value<'e>>, Unresolved> {
+        let room = Room::new();
+        let value = self.root.resolve(event, &room);
+        if room.is_exceeded() { Err(Unresolved::TooLarge) } else { Ok(value) }
     }
 
     /// Adds the parts of events that it looks at.
@@ -60,6 +66,27 @@ impl Mapping {
     /// The document that was parsed.
     pub fn to_value(&self) -> &Value<'static> {
         &self.document
+    }
+}
+
+/// Why a mapping gives no payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// The root is a directive that gives no object for this event.
+    NoObject,
+    /// The payload, or something on the way to it, would be more than 16 MiB.
+    TooLarge,
+}
+
+impl std::fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Unresolved::NoObject => "The mapping gave no object.",
+            Unresolved::TooLarge => {
+                "The mapping makes more than 16 MiB of this event; directives inside one another \
+                 repeat its values too often."
+            }
+        })
     }
 }
 

@@ -8,6 +8,12 @@ pub(super) struct Replacement {
 }
 
 impl Replacement {
+    /// How long `text` can become.
+    pub(super) fn most_bytes(&self, text: &str) -> usize {
+        let places = text.len() / self.pattern.len().max(1);
+        text.len().saturating_add(places.saturating_mul(self.replacement.len()))
+    }
+
     /// `text` with the first or all occurrences replaced, from left to right.
     pub(super) fn apply(&self, text: &str, ignore_case: bool, all: bool) -> String {
         match (ignore_case, all) {

@@ -5,6 +5,7 @@ use crate::value::Value;
 
 use super::form::operation;
 use super::path::Path;
+use super::room::Room;
 
 /// A text with places that are filled from the event.
 #[derive(Clone, Debug)]
@@ -43,10 +44,11 @@ impl Template {
     }
 
     /// The text with the event's values in its places. One pass: what comes from the event is not
-    /// read as a template again.
-    pub(super) fn render(&self, event: &Value<'_>) -> String {
+    /// read as a template again. Ends where there is no room.
+    pub(super) fn render(&self, event: &Value<'_>, room: &Room) -> String {
         let mut out = String::new();
         for piece in &self.0 {
+            let before = out.len();
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Place(path) => {
@@ -54,6 +56,9 @@ impl Template {
                         write_text(&value, &mut out);
                     }
                 }
+            }
+            if !room.take(out.len() - before) {
+                break;
             }
         }
         out

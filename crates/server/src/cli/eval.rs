@@ -160,7 +160,8 @@ fn ask(question: &Object<'_>, source: &str) -> Result<Value<'static>, Wrong> {
     }
     if let Some(mapping) = question.get("mapping") {
         let mapping = Mapping::parse(mapping).map_err(Wrong::of_faults)?;
-        let payload = mapping.resolve_value(event).map_or(Value::Null, Value::into_owned);
+        let payload = mapping.resolve_value(event).map_err(|why| Wrong::new(why.to_string()))?;
+        let payload = payload.map_or(Value::Null, Value::into_owned);
         return Ok(object([("payload", payload)]));
     }
     Err(Wrong::new("expected one of the members trigger, mapping, destination"))

@@ -16,6 +16,7 @@ use crate::value::Value;
 use super::node::{Directive, Members, Node, share};
 use super::parse::Parser;
 use super::path::Path;
+use super::room::Room;
 
 use object::{ArrayPath, ExcludeWhenNull, Flatten, Merge, Transform};
 use text::{Case, Fill, Json, Replace};
@@ -72,18 +73,18 @@ impl At {
         Some(Arc::new(At(Written::parse(parser, value, Path::new)?)))
     }
 
-    fn value<'e>(&'e self, event: &'e Value<'e>) -> Option<Cow<'e, Value<'e>>> {
+    fn value<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Cow<'e, Value<'e>>> {
         match &self.0 {
             Written::Fixed(path) => path.find(event),
-            Written::Given(node) => Path::new(node.resolve(event)?.as_text()?).find(event),
+            Written::Given(node) => Path::new(node.resolve(event, room)?.as_text()?).find(event),
         }
     }
 }
 
 impl Directive for At {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        Some(match self.value(event)? {
-            Cow::Borrowed(value) => share(value),
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        Some(match self.value(event, room)? {
+            Cow::Borrowed(value) => share(value, room),
             Cow::Owned(value) => value,
         })
     }
@@ -92,8 +93,8 @@ impl Directive for At {
         self.0.reads(reads, Path::reads);
     }
 
-    fn find<'e>(&'e self, event: &'e Value<'e>) -> Option<&'e Value<'e>> {
-        match self.value(event)? {
+    fn find<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<&'e Value<'e>> {
+        match self.value(event, room)? {
             Cow::Borrowed(value) => Some(value),
             Cow::Owned(_) => None,
         }
@@ -125,12 +126,12 @@ impl If {
         Some(Arc::new(If { exists, value, then: then?, otherwise: otherwise? }))
     }
 
-    fn branch(&self, event: &Value<'_>) -> Option<&Node> {
+    fn branch(&self, event: &Value<'_>, room: &Room) -> Option<&Node> {
         let resolved;
-        let value = match self.value.find(event) {
+        let value = match self.value.find(event, room) {
             Some(value) => Some(value),
             None => {
-                resolved = self.value.resolve(event);
+                resolved = self.value.resolve(event, room);
                 resolved.as_ref()
             }
         };
@@ -143,8 +144,8 @@ impl If {
 }
 
 impl Directive for If {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        self.branch(event)?.resolve(event)
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        self.branch(event, room)?.resolve(event, room)
     }
 
     fn reads(&self, reads: &mut Reads) {
@@ -153,8 +154,8 @@ impl Directive for If {
         }
     }
 
-    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
-        self.branch(event)?.members(event)
+    fn members<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Members<'e>> {
+        self.branch(event, room)?.members(event, room)
     }
 }
 
@@ -183,19 +184,19 @@ impl Literal {
 }
 
 impl Directive for Literal {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        self.0.resolve(event)
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        self.0.resolve(event, room)
     }
 
     fn reads(&self, reads: &mut Reads) {
         self.0.reads(reads);
     }
 
-    fn find<'e>(&'e self, event: &'e Value<'e>) -> Option<&'e Value<'e>> {
-        self.0.find(event)
+    fn find<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<&'e Value<'e>> {
+        self.0.find(event, room)
     }
 
-    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
-        self.0.members(event)
+    fn members<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Members<'e>> {
+        self.0.members(event, room)
     }
 }

@@ -12,6 +12,7 @@ use super::{At, Written};
 use crate::mapping::node::{Directive, Members, Node, own_members, share};
 use crate::mapping::parse::Parser;
 use crate::mapping::path::Path;
+use crate::mapping::room::{NODE, Room};
 
 /// `@arrayPath`: a list, each item in another shape; an object counts as a list of one. Without a
 /// shape the value as it is.
@@ -56,18 +57,19 @@ impl ArrayPath {
 }
 
 impl Directive for ArrayPath {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        let Some(shape) = &self.shape else { return self.list.resolve(event) };
-        let shaped = |item: &'e Value<'e>| shape.resolve(item).unwrap_or(Value::Null);
-        if let Some(value) = self.list.find(event) {
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        let Some(shape) = &self.shape else { return self.list.resolve(event, room) };
+        let shaped = |item: &'e Value<'e>| shape.resolve(item, room).unwrap_or(Value::Null);
+        if let Some(value) = self.list.find(event, room) {
             return Some(match value {
                 Value::Array(items) => Value::Array(items.iter().map(shaped).collect()),
                 Value::Object(_) => Value::Array(vec![shaped(value)]),
-                other => share(other),
+                other => share(other, room),
             });
         }
-        let owned = |item: &Value<'_>| shape.resolve(item).map_or(Value::Null, Value::into_owned);
-        Some(match self.list.resolve(event)? {
+        let owned =
+            |item: &Value<'_>| shape.resolve(item, room).map_or(Value::Null, Value::into_owned);
+        Some(match self.list.resolve(event, room)? {
             Value::Array(items) => Value::Array(items.iter().map(owned).collect()),
             value @ Value::Object(_) => Value::Array(vec![owned(&value)]),
             other => other,
@@ -101,7 +103,16 @@ impl Flatten {
         }))
     }
 
-    fn flatten<'e>(&self, prefix: &mut String, value: Value<'e>, out: &mut ObjectBuilder<'e>) {
+    fn flatten<'e>(
+        &self,
+        prefix: &mut String,
+        value: Value<'e>,
+        out: &mut ObjectBuilder<'e>,
+        room: &Room,
+    ) {
+        if !room.take(NODE + prefix.len()) {
+            return;
+        }
         let members: Vec<(Cow<'_, str>, Value<'e>)> = match value {
             Value::Object(object) => object.into_iter().collect(),
             Value::Array(items) if !self.omit_arrays => {
@@ -117,15 +128,15 @@ impl Flatten {
         for (key, value) in members {
             prefix.push_str(&self.separator);
             prefix.push_str(&key);
-            self.flatten(prefix, value, out);
+            self.flatten(prefix, value, out, room);
             prefix.truncate(length);
         }
     }
 }
 
 impl Directive for Flatten {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        let value = self.value.resolve(event)?;
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        let value = self.value.resolve(event, room)?;
         let members: Vec<(Cow<'e, str>, Value<'e>)> = match value {
             Value::Object(object) => object.into_iter().collect(),
             Value::Array(items) if !self.omit_arrays => {
@@ -136,7 +147,7 @@ impl Directive for Flatten {
         };
         let mut out = ObjectBuilder::new();
         for (key, value) in members {
-            self.flatten(&mut key.into_owned(), value, &mut out);
+            self.flatten(&mut key.into_owned(), value, &mut out, room);
         }
         Some(Value::Object(out.finish()))
     }
@@ -170,8 +181,8 @@ impl Merge {
 }
 
 impl Directive for Merge {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        let members = self.members(event)?;
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        let members = self.members(event, room)?;
         let defined = members.into_iter().filter_map(|(key, value)| Some((key, value?)));
         Some(Value::Object(defined.collect()))
     }
@@ -180,9 +191,9 @@ impl Directive for Merge {
         self.objects.iter().for_each(|node| node.reads(reads));
     }
 
-    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
+    fn members<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Members<'e>> {
         let mut objects: Vec<Members<'e>> =
-            self.objects.iter().filter_map(|node| node.members(event)).collect();
+            self.objects.iter().filter_map(|node| node.members(event, room)).collect();
         // To the left, the reference spreads each object before what it has: that gives the later
         // objects' keys the first places.
         if !self.later_wins {
@@ -226,14 +237,15 @@ impl Transform {
     fn with<'e, T>(
         &'e self,
         event: &'e Value<'e>,
+        room: &Room,
         shared: impl FnOnce(&'e Node, &'e Value<'e>) -> Option<T>,
         owned: impl for<'o> FnOnce(&'o Node, &'o Value<'o>) -> Option<T>,
     ) -> Option<T> {
-        match self.apply.find(event) {
+        match self.apply.find(event, room) {
             Some(event) => shared(&self.mapping, event),
             None => {
                 let nothing = || Value::Object(Object::new());
-                let event = self.apply.resolve(event).unwrap_or_else(nothing);
+                let event = self.apply.resolve(event, room).unwrap_or_else(nothing);
                 owned(&self.mapping, &event)
             }
         }
@@ -241,8 +253,13 @@ impl Transform {
 }
 
 impl Directive for Transform {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        self.with(event, Node::resolve, |node, event| node.resolve(event).map(Value::into_owned))
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        self.with(
+            event,
+            room,
+            |node, event| node.resolve(event, room),
+            |node, event| node.resolve(event, room).map(Value::into_owned),
+        )
     }
 
     fn reads(&self, reads: &mut Reads) {
@@ -250,13 +267,16 @@ impl Directive for Transform {
         self.apply.reads(reads);
     }
 
-    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
-        self.with(event, Node::members, |node, event| {
-            let owned = |(key, value): (Cow<'_, str>, Option<Value<'_>>)| {
-                (Cow::Owned(key.into_owned()), value.map(Value::into_owned))
-            };
-            Some(node.members(event)?.into_iter().map(owned).collect())
-        })
+    fn members<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Members<'e>> {
+        let owned = |(key, value): (Cow<'_, str>, Option<Value<'_>>)| {
+            (Cow::Owned(key.into_owned()), value.map(Value::into_owned))
+        };
+        self.with(
+            event,
+            room,
+            |node, event| node.members(event, room),
+            |node, event| Some(node.members(event, room)?.into_iter().map(owned).collect()),
+        )
     }
 }
 
@@ -271,21 +291,21 @@ impl ExcludeWhenNull {
 }
 
 impl Directive for ExcludeWhenNull {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        without_nulls(self.0.resolve(event)?)
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        without_nulls(self.0.resolve(event, room)?)
     }
 
     fn reads(&self, reads: &mut Reads) {
         self.0.reads(reads);
     }
 
-    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
-        let value = self.0.resolve(event)?;
+    fn members<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Members<'e>> {
+        let value = self.0.resolve(event, room)?;
         if value.as_object().is_none() {
-            return Some(own_members(without_nulls(value)?));
+            return Some(own_members(without_nulls(value)?, room));
         }
         let defined = |(key, value): (_, Option<Value<'e>>)| (key, value.and_then(without_nulls));
-        Some(self.0.members(event)?.into_iter().map(defined).collect())
+        Some(self.0.members(event, room)?.into_iter().map(defined).collect())
     }
 }
 

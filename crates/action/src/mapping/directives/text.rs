@@ -9,6 +9,7 @@ use super::Written;
 use crate::mapping::node::{Directive, Members, Node, own_members};
 use crate::mapping::parse::Parser;
 use crate::mapping::replace::Replacement;
+use crate::mapping::room::{NODE, Room};
 use crate::mapping::template::Template;
 
 /// `@template`: a text with values of the event in it.
@@ -22,10 +23,12 @@ impl Fill {
 }
 
 impl Directive for Fill {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
         let text = match &self.0 {
-            Written::Fixed(template) => template.render(event),
-            Written::Given(node) => Template::new(node.resolve(event)?.as_text()?).render(event),
+            Written::Fixed(template) => template.render(event, room),
+            Written::Given(node) => {
+                Template::new(node.resolve(event, room)?.as_text()?).render(event, room)
+            }
         };
         Some(Value::from(text))
     }
@@ -53,8 +56,8 @@ impl Case {
 }
 
 impl Directive for Case {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        Some(match self.value.resolve(event)? {
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        Some(match self.value.resolve(event, room)? {
             Value::Text(text) if self.upper => Value::from(text.to_uppercase()),
             Value::Text(text) => Value::from(text.to_lowercase()),
             other => other,
@@ -65,10 +68,10 @@ impl Directive for Case {
         self.value.reads(reads);
     }
 
-    fn members<'e>(&'e self, event: &'e Value<'e>) -> Option<Members<'e>> {
-        match self.resolve(event)? {
-            text @ Value::Text(_) => Some(own_members(text)),
-            _ => self.value.members(event),
+    fn members<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Members<'e>> {
+        match self.resolve(event, room)? {
+            text @ Value::Text(_) => Some(own_members(text, room)),
+            _ => self.value.members(event, room),
         }
     }
 }
@@ -113,17 +116,19 @@ impl Replace {
 }
 
 impl Directive for Replace {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        let text = match self.value.resolve(event) {
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        let text = match self.value.resolve(event, room) {
             Some(Value::Text(text)) => text.into_owned(),
             Some(Value::Number(n)) => n.to_text(),
             Some(Value::Bool(b)) => b.to_string(),
             Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => String::new(),
         };
-        let replaced = self
-            .replacements
-            .iter()
-            .fold(text, |text, replacement| replacement.apply(&text, self.ignore_case, self.all));
+        let replaced = self.replacements.iter().fold(text, |text, replacement| {
+            match room.take(replacement.most_bytes(&text)) {
+                true => replacement.apply(&text, self.ignore_case, self.all),
+                false => text,
+            }
+        });
         Some(Value::from(replaced))
     }
 
@@ -150,12 +155,17 @@ impl Json {
 }
 
 impl Directive for Json {
-    fn resolve<'e>(&'e self, event: &'e Value<'e>) -> Option<Value<'e>> {
-        let value = self.value.resolve(event)?;
+    fn resolve<'e>(&'e self, event: &'e Value<'e>, room: &Room) -> Option<Value<'e>> {
+        let value = self.value.resolve(event, room)?;
         if self.encode {
-            return Some(Value::from(value.to_json()));
+            let text = value.to_json();
+            return room.take(text.len()).then(|| Value::from(text));
         }
         let Value::Text(text) = value else { return Some(value) };
+        // Its densest values take two bytes each.
+        if !room.take(text.len().saturating_mul(NODE / 2)) {
+            return None;
+        }
         let mended = mend_surrogates(&text);
         let decoded = Value::parse(mended.as_deref().unwrap_or(&text)).map(Value::into_owned);
         Some(decoded.unwrap_or(Value::Text(text)))
