@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use heapline_store::{Millis, NewEvent, Rejected};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Code, Fault};
@@ -152,8 +153,8 @@ impl Judged {
             self.series = side::series(body);
             return Ok(());
         }
-        let parsed =
-            Parsed::read(request.route, body, limits.items).map_err(|e| whole(not_json(&e)))?;
+        let parsed = Parsed::read(request.route, body, limits.items)
+            .map_err(|e| whole(not_json(&e, body)))?;
         let key = header_key
             .or_else(|| parsed.write_key().and_then(json::text).filter(|key| !key.is_empty()))
             .or_else(|| request.address_key.map(Cow::Borrowed));
@@ -354,8 +355,13 @@ fn not_array(found: &str) -> Fault {
     Fault::new(Code::InvalidEvent, "batch", "an array of calls", found)
 }
 
-fn not_json(e: &serde_json::Error) -> Fault {
-    Fault::new(Code::Malformed, "body", "a JSON object", format!("something else ({e})"))
+/// What serde says of a value of another kind repeats the value, of whatever length.
+fn not_json(e: &serde_json::Error, body: &str) -> Fault {
+    let found = match e.classify() {
+        Category::Data => json::kind(body).to_owned(),
+        Category::Syntax | Category::Eof | Category::Io => format!("something else ({e})"),
+    };
+    Fault::new(Code::Malformed, "body", "a JSON object", found)
 }
 
 const EXCERPT: usize = 4_096;

@@ -213,6 +213,18 @@ pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inner))
 }
 
+/// The kind of a value, by how its text begins.
+pub(super) fn kind(json: &str) -> &'static str {
+    match json.trim_start().as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "text",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
 /// The value in a few words, for a message: its kind, and the text itself if it is short.
 pub(super) fn describe(raw: &RawValue) -> String {
     const SHOWN: usize = 40;

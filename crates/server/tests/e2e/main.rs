@@ -7,6 +7,7 @@ mod commands;
 mod delivery;
 mod eval;
 mod full_disk;
+mod garbage;
 mod handover;
 mod hold;
 mod kill;

@@ -5,6 +5,7 @@ mod cases;
 mod http;
 mod laws;
 mod limits;
+mod mutations;
 mod replay;
 mod store;
 mod support;
