@@ -4,7 +4,7 @@ use heapline_action::destination::{Fault, Setting, SettingKind};
 use heapline_action::value::Object;
 
 use crate::flatten::Nested;
-use crate::settings::{check, fault};
+use crate::settings::{CONSENT_CATEGORIES, check, fault, refused_identities};
 
 const REGIONS: &[&str] = &["US", "EU"];
 
@@ -104,22 +104,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         required: false,
         default: Some(r#""30d""#),
     },
-    Setting {
-        key: "refusedIdentities",
-        label: "Refused identities",
-        help: "User ids that name nobody. Heap would merge all who share one, for good.",
-        kind: SettingKind::Texts,
-        required: false,
-        default: Some(r#"["null","undefined","NaN","[object Object]"]"#),
-    },
-    Setting {
-        key: "consentCategories",
-        label: "Consent categories",
-        help: "Categories that an event's consent stamp must grant. Empty: no check.",
-        kind: SettingKind::Texts,
-        required: false,
-        default: Some("[]"),
-    },
+    refused_identities("User ids that name nobody. Heap would merge all who share one, for good."),
+    CONSENT_CATEGORIES,
 ];
 
 /// Which of Heap's two forms is sent.

@@ -3,7 +3,7 @@
 use heapline_action::destination::{Fault, Setting, SettingKind};
 use heapline_action::value::{Number, Object, Value};
 
-use crate::settings::check;
+use crate::settings::{CONSENT_CATEGORIES, check, refused_identities};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -98,14 +98,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         required: false,
         default: Some("false"),
     },
-    Setting {
-        key: "refusedIdentities",
-        label: "Refused identities",
-        help: "User ids that name nobody. Heap would merge all who share one, for good.",
-        kind: SettingKind::Texts,
-        required: false,
-        default: Some(r#"["null","undefined","NaN","[object Object]"]"#),
-    },
+    refused_identities("User ids that name nobody. Heap would merge all who share one, for good."),
     Setting {
         key: "receipts",
         label: "Receipts",
@@ -132,14 +125,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         required: false,
         default: None,
     },
-    Setting {
-        key: "consentCategories",
-        label: "Consent categories",
-        help: "Categories that an event's consent stamp must grant. Empty: no check.",
-        kind: SettingKind::Texts,
-        required: false,
-        default: Some("[]"),
-    },
+    CONSENT_CATEGORIES,
 ];
 
 /// Which of Heap's scripts is asked for.

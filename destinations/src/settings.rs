@@ -5,6 +5,28 @@ use heapline_action::value::{Number, Object, Value};
 
 use crate::notices::quoted;
 
+/// The identities that are never sent, for the form of a destination that merges who shares one.
+pub(crate) const fn refused_identities(help: &'static str) -> Setting {
+    Setting {
+        key: "refusedIdentities",
+        label: "Refused identities",
+        help,
+        kind: SettingKind::Texts,
+        required: false,
+        default: Some(r#"["null","undefined","NaN","[object Object]"]"#),
+    }
+}
+
+/// [`heapline_action::destination::Cloud::consent_categories`], as every form asks for them.
+pub(crate) const CONSENT_CATEGORIES: Setting = Setting {
+    key: "consentCategories",
+    label: "Consent categories",
+    help: "Categories that an event's consent stamp must grant. Empty: no check.",
+    kind: SettingKind::Texts,
+    required: false,
+    default: Some("[]"),
+};
+
 /// Settings that passed their own checks, with defaults filled in. A faulty one is absent.
 #[derive(Debug)]
 pub(crate) struct Settings {

@@ -1,6 +1,7 @@
 //! What would grow without bound is stopped, and says so.
 
 use heapline_action::mapping::{Mapping, Unresolved};
+use heapline_action::plan::{Item, Json};
 use heapline_action::trigger::Trigger;
 use heapline_action::value::Value;
 
@@ -109,5 +110,27 @@ fn a_pattern_is_matched_in_one_pass() {
         ("!match(event, \"********b\")", true),
     ] {
         assert_eq!(Trigger::parse(text).unwrap().fires_on(&event), fires, "{text}");
+    }
+}
+
+#[test]
+fn large_updates_fold_as_small_ones_do_and_in_linear_time() {
+    let update = |from: u32, count: u32| {
+        let property = |n| (format!("p{n}").into(), Json::of(&(from + n)));
+        let head = vec![("identity", Json::of("ada"))];
+        let properties = (from..from + count).map(property).collect();
+        Item::Fold { head, member: "properties", properties }
+    };
+    for count in [3, 30, 5_000] {
+        let mut folded = update(0, count);
+        for from in 1..200 {
+            assert!(folded.fold(&update(from, count)));
+        }
+        let Item::Fold { properties, .. } = folded else { panic!("it stays an update") };
+        // The last that set a property counts, at the place of the first.
+        let found: Vec<String> = properties.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
+        let last = |n: u32| n.min(199) + n;
+        let expected: Vec<String> = (0..199 + count).map(|n| format!("p{n}={}", last(n))).collect();
+        assert_eq!(found, expected, "{count}");
     }
 }
