@@ -56,16 +56,13 @@ impl ListCall {
         switches: &Switches,
         effects: &mut Effects,
     ) -> ItemCheck<Item> {
+        let judge = items::Judge { place, switches, effects };
         match self {
-            ListCall::Track => items::track(item, place, switches, effects),
-            ListCall::UserProperties => items::user_properties(item, place, switches, effects),
-            ListCall::AccountProperties => {
-                items::account_properties(item, place, switches, effects)
-            }
-            ListCall::PartnerTrack => items::partner_track(item, place, switches, effects),
-            ListCall::PartnerUserProperties => {
-                items::partner_user_properties(item, place, switches, effects)
-            }
+            ListCall::Track => judge.track(item),
+            ListCall::UserProperties => judge.user_properties(item),
+            ListCall::AccountProperties => judge.account_properties(item),
+            ListCall::PartnerTrack => judge.partner_track(item),
+            ListCall::PartnerUserProperties => judge.partner_user_properties(item),
         }
     }
 

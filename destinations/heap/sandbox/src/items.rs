@@ -123,153 +123,224 @@ impl Sink for Vec<(Box<str>, Value)> {
     }
 }
 
-/// `POST /api/track` (heap-api §2).
-pub(crate) fn track(
-    item: &Members<'_>,
-    place: Place,
-    switches: &Switches,
-    effects: &mut Effects,
-) -> ItemCheck<Item> {
-    place.require(item, "event")?;
-    let mut who = Identifiers::default();
-    let mut event = Draft::default();
-    for (name, value) in item.iter() {
-        match name {
-            "identity" => who.identity = Some(identity(value, place)?.into()),
-            "user_id" => who.user_id = Some(place.user_id(name, value, switches)?),
-            "idempotency_key" => {
-                event.key = Some(place.text(name, value, 0, usize::MAX)?.into());
-            }
-            "properties" => {
-                let sink = &mut event.properties;
-                properties::check(name, value, place, Kind::Event, switches, effects, sink)?;
-            }
-            "timestamp" => {
-                let epoch = switches.epoch_timestamp;
-                event.time = timestamp(value, place, epoch, switches, effects)?;
-            }
-            _ => event.other(name, value, place, switches, effects)?,
-        }
-    }
-    if who.identity.is_some() == who.user_id.is_some() {
-        return Err(place.fault("should match exactly one schema in oneOf"));
-    }
-    Ok(event.finish(who))
+/// What an item of one call is judged by.
+pub(crate) struct Judge<'r> {
+    /// Where it stands in the body.
+    pub(crate) place: Place,
+    pub(crate) switches: &'r Switches,
+    pub(crate) effects: &'r mut Effects,
 }
 
-/// `POST /api/add_user_properties` (heap-api §3).
-pub(crate) fn user_properties(
-    item: &Members<'_>,
-    place: Place,
-    switches: &Switches,
-    effects: &mut Effects,
-) -> ItemCheck<Item> {
-    place.require(item, "identity")?;
-    place.require(item, "properties")?;
-    let mut who = Identifiers::default();
-    let mut stored = Vec::new();
-    for (name, value) in item.iter() {
-        match name {
-            "identity" => who.identity = Some(identity(value, place)?.into()),
-            "properties" => {
-                let sink = &mut stored;
-                properties::check(name, value, place, Kind::User, switches, effects, sink)?;
+impl Judge<'_> {
+    /// `POST /api/track` (heap-api §2).
+    pub(crate) fn track(mut self, item: &Members<'_>) -> ItemCheck<Item> {
+        self.place.require(item, "event")?;
+        let mut who = Identifiers::default();
+        let mut event = Draft::default();
+        for (name, value) in item.iter() {
+            match name {
+                "identity" => who.identity = Some(identity(value, self.place)?.into()),
+                "user_id" => who.user_id = Some(self.place.user_id(name, value, self.switches)?),
+                "idempotency_key" => {
+                    event.key = Some(self.place.text(name, value, 0, usize::MAX)?.into());
+                }
+                "properties" => self.properties(name, value, Kind::Event, &mut event.properties)?,
+                "timestamp" => event.time = self.timestamp(value, self.switches.epoch_timestamp)?,
+                _ => event.other(name, value, &mut self)?,
             }
-            _ => {}
+        }
+        if who.identity.is_some() == who.user_id.is_some() {
+            return Err(self.place.fault("should match exactly one schema in oneOf"));
+        }
+        Ok(event.finish(who))
+    }
+
+    /// `POST /api/add_user_properties` (heap-api §3).
+    pub(crate) fn user_properties(mut self, item: &Members<'_>) -> ItemCheck<Item> {
+        self.place.require(item, "identity")?;
+        self.place.require(item, "properties")?;
+        let mut who = Identifiers::default();
+        let mut stored = Vec::new();
+        for (name, value) in item.iter() {
+            match name {
+                "identity" => who.identity = Some(identity(value, self.place)?.into()),
+                "properties" => self.properties(name, value, Kind::User, &mut stored)?,
+                _ => {}
+            }
+        }
+        Ok(Some(Item::User(NewUser { user: who.user(), who, properties: stored })))
+    }
+
+    /// `POST /api/add_account_properties` (heap-api §5).
+    pub(crate) fn account_properties(mut self, item: &Members<'_>) -> ItemCheck<Item> {
+        self.place.require(item, "account_id")?;
+        self.place.require(item, "properties")?;
+        let mut account_id = "";
+        let mut stored = Vec::new();
+        for (name, value) in item.iter() {
+            match name {
+                "account_id" => account_id = self.place.text(name, value, 1, usize::MAX)?,
+                "properties" => self.properties(name, value, Kind::Account, &mut stored)?,
+                _ => {}
+            }
+        }
+        Ok(Some(Item::Account(NewAccount { account_id: account_id.into(), properties: stored })))
+    }
+
+    /// `POST /api/integrations/track` (heap-api §6).
+    pub(crate) fn partner_track(mut self, item: &Members<'_>) -> ItemCheck<Item> {
+        self.place.require(item, "event")?;
+        self.place.require(item, "user_identifier")?;
+        let mut who = Identifiers::default();
+        let mut event = Draft::default();
+        for (name, value) in item.iter() {
+            match name {
+                "user_identifier" => who = self.user_identifier(value)?,
+                "idempotency_key" => {
+                    let least = match self.switches.partner_short_key {
+                        Take::Reject => MIN_PARTNER_KEY,
+                        Take::Accept => 0,
+                    };
+                    event.key = Some(self.place.text(name, value, least, usize::MAX)?.into());
+                }
+                "custom_properties" => {
+                    self.properties(name, value, Kind::PartnerEvent, &mut event.properties)?
+                }
+                "timestamp" => event.time = self.timestamp(value, EpochTimestamp::Accept)?,
+                _ => event.other(name, value, &mut self)?,
+            }
+        }
+        if !self.takes_anonymous(&who)? {
+            return Ok(None);
+        }
+        Ok(event.finish(who))
+    }
+
+    /// `POST /api/integrations/add_user_properties` (heap-api §6).
+    pub(crate) fn partner_user_properties(mut self, item: &Members<'_>) -> ItemCheck<Item> {
+        self.place.require(item, "user_identifier")?;
+        if !item.has("properties") {
+            self.place.require(item, "custom_properties")?;
+        }
+        let mut who = Identifiers::default();
+        let mut stored = Vec::new();
+        for (name, value) in item.iter() {
+            match name {
+                "user_identifier" => who = self.user_identifier(value)?,
+                "custom_properties" | "properties" => {
+                    self.properties(name, value, Kind::PartnerUser, &mut stored)?
+                }
+                _ => {}
+            }
+        }
+        if !self.takes_anonymous(&who)? {
+            return Ok(None);
+        }
+        Ok(Some(Item::User(NewUser { user: who.user(), who, properties: stored })))
+    }
+
+    fn properties(
+        &mut self,
+        name: &str,
+        value: &Json<'_>,
+        kind: Kind,
+        sink: &mut impl Sink,
+    ) -> Result<(), SchemaError> {
+        properties::check(name, value, self.place, kind, self.switches, self.effects, sink)
+    }
+
+    fn user_identifier(&self, value: &Json<'_>) -> Result<Identifiers, SchemaError> {
+        let Json::Object(members) = value else {
+            return Err(self.place.fault_at("user_identifier", "should be object"));
+        };
+        let mut who = Identifiers::default();
+        for (name, value) in members.iter() {
+            let text = |least, most| {
+                self.place.text(&format!("user_identifier.{name}"), value, least, most)
+            };
+            match name {
+                "identity" => who.identity = Some(text(1, MAX_IDENTITY)?.into()),
+                "anonymous_id" => who.anonymous_id = Some(text(0, usize::MAX)?.into()),
+                "email" => who.email = Some(text(0, usize::MAX)?.into()),
+                "user_id" => {
+                    let id = self.place.user_id("user_identifier.user_id", value, self.switches)?;
+                    who.user_id = Some(id);
+                }
+                _ => {}
+            }
+        }
+        if who == Identifiers::default() {
+            return Err(self
+                .place
+                .fault_at("user_identifier", "should match some schema in anyOf"));
+        }
+        Ok(who)
+    }
+
+    /// Whether an item that has nothing but an anonymous id is stored.
+    fn takes_anonymous(&mut self, who: &Identifiers) -> Result<bool, SchemaError> {
+        if who.identity.is_some() || who.user_id.is_some() || who.email.is_some() {
+            return Ok(true);
+        }
+        match self.switches.partner_anonymous {
+            PartnerAnonymous::Accept => Ok(true),
+            PartnerAnonymous::Reject => Err(self
+                .place
+                .fault_at("user_identifier", "should have required property 'user_id'")),
+            PartnerAnonymous::Discard => {
+                let anonymous_id = who.anonymous_id.as_deref().unwrap_or_default();
+                self.effects.add(EffectKind::AnonymousDiscarded, anonymous_id);
+                Ok(false)
+            }
         }
     }
-    Ok(Some(Item::User(NewUser { user: who.user(), who, properties: stored })))
-}
 
-/// `POST /api/add_account_properties` (heap-api §5).
-pub(crate) fn account_properties(
-    item: &Members<'_>,
-    place: Place,
-    switches: &Switches,
-    effects: &mut Effects,
-) -> ItemCheck<Item> {
-    place.require(item, "account_id")?;
-    place.require(item, "properties")?;
-    let mut account_id = "";
-    let mut stored = Vec::new();
-    for (name, value) in item.iter() {
-        match name {
-            "account_id" => account_id = place.text(name, value, 1, usize::MAX)?,
-            "properties" => {
-                let sink = &mut stored;
-                properties::check(name, value, place, Kind::Account, switches, effects, sink)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(Some(Item::Account(NewAccount { account_id: account_id.into(), properties: stored })))
-}
-
-/// `POST /api/integrations/track` (heap-api §6).
-pub(crate) fn partner_track(
-    item: &Members<'_>,
-    place: Place,
-    switches: &Switches,
-    effects: &mut Effects,
-) -> ItemCheck<Item> {
-    place.require(item, "event")?;
-    place.require(item, "user_identifier")?;
-    let mut who = Identifiers::default();
-    let mut event = Draft::default();
-    for (name, value) in item.iter() {
-        match name {
-            "user_identifier" => who = user_identifier(value, place, switches)?,
-            "idempotency_key" => {
-                let least = match switches.partner_short_key {
-                    Take::Reject => MIN_PARTNER_KEY,
-                    Take::Accept => 0,
+    /// The time that an item gives; `None` where it counts as given at arrival.
+    fn timestamp(
+        &mut self,
+        value: &Json<'_>,
+        epoch: EpochTimestamp,
+    ) -> Result<Option<Millis>, SchemaError> {
+        let (time, says) = match value {
+            Json::Text(text) => {
+                let time = match read_time(text) {
+                    Reading::Zoned(time) => Some(time),
+                    Reading::Zoneless(time) => match self.switches.zoneless_timestamp {
+                        ZonelessTimestamp::Utc => Some(time),
+                        ZonelessTimestamp::Reject => {
+                            let says = "should match format \"date-time\"";
+                            return Err(self.place.fault_at("timestamp", says));
+                        }
+                    },
+                    Reading::Unreadable => None,
                 };
-                event.key = Some(place.text(name, value, least, usize::MAX)?.into());
+                (time, "should match format \"date-time\"")
             }
-            "custom_properties" => {
-                let sink = &mut event.properties;
-                properties::check(name, value, place, Kind::PartnerEvent, switches, effects, sink)?;
+            Json::Number(number) => match epoch {
+                EpochTimestamp::Reject => {
+                    return Err(self.place.fault_at("timestamp", "should be string"));
+                }
+                EpochTimestamp::Accept => (epoch_of(number), "should be Unix time"),
+                EpochTimestamp::Now => {
+                    self.effects.add(EffectKind::TimestampNow, &number.to_string());
+                    return Ok(None);
+                }
+            },
+            Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => {
+                (None, "should be string")
             }
-            "timestamp" => {
-                let epoch = EpochTimestamp::Accept;
-                event.time = timestamp(value, place, epoch, switches, effects)?;
+        };
+        match (time, self.switches.bad_timestamp) {
+            (Some(time), _) => Ok(Some(time)),
+            (None, BadTimestamp::Reject) => Err(self.place.fault_at("timestamp", says)),
+            (None, BadTimestamp::Now) => {
+                let mut given = String::new();
+                value.write(&mut given);
+                self.effects.add(EffectKind::TimestampNow, cut(&given, 64));
+                Ok(None)
             }
-            _ => event.other(name, value, place, switches, effects)?,
         }
     }
-    if !takes_anonymous(&who, place, switches, effects)? {
-        return Ok(None);
-    }
-    Ok(event.finish(who))
-}
-
-/// `POST /api/integrations/add_user_properties` (heap-api §6).
-pub(crate) fn partner_user_properties(
-    item: &Members<'_>,
-    place: Place,
-    switches: &Switches,
-    effects: &mut Effects,
-) -> ItemCheck<Item> {
-    place.require(item, "user_identifier")?;
-    if !item.has("properties") {
-        place.require(item, "custom_properties")?;
-    }
-    let mut who = Identifiers::default();
-    let mut stored = Vec::new();
-    for (name, value) in item.iter() {
-        match name {
-            "user_identifier" => who = user_identifier(value, place, switches)?,
-            "custom_properties" | "properties" => {
-                let sink = &mut stored;
-                properties::check(name, value, place, Kind::PartnerUser, switches, effects, sink)?;
-            }
-            _ => {}
-        }
-    }
-    if !takes_anonymous(&who, place, switches, effects)? {
-        return Ok(None);
-    }
-    Ok(Some(Item::User(NewUser { user: who.user(), who, properties: stored })))
 }
 
 /// A checked identify call.
@@ -296,7 +367,8 @@ pub(crate) fn identify<'j>(
             "user_id" => user_id = Place::Body.user_id(name, value, switches)?,
             "identity" => text = identity(value, Place::Body)?,
             "timestamp" => {
-                timestamp(value, Place::Body, switches.epoch_timestamp, switches, effects)?;
+                let mut judge = Judge { place: Place::Body, switches, effects };
+                judge.timestamp(value, switches.epoch_timestamp)?;
             }
             _ => {}
         }
@@ -321,10 +393,9 @@ impl<'j> Draft<'j> {
         &mut self,
         name: &str,
         value: &'j Json<'_>,
-        place: Place,
-        switches: &Switches,
-        effects: &mut Effects,
+        judge: &mut Judge<'_>,
     ) -> Result<(), SchemaError> {
+        let Judge { place, switches, effects } = judge;
         match name {
             "event" => {
                 let most = match switches.long_event {
@@ -370,102 +441,6 @@ impl<'j> Draft<'j> {
 
 fn identity<'j>(value: &'j Json<'_>, place: Place) -> Result<&'j str, SchemaError> {
     place.text("identity", value, 1, MAX_IDENTITY)
-}
-
-fn user_identifier(
-    value: &Json<'_>,
-    place: Place,
-    switches: &Switches,
-) -> Result<Identifiers, SchemaError> {
-    let Json::Object(members) = value else {
-        return Err(place.fault_at("user_identifier", "should be object"));
-    };
-    let mut who = Identifiers::default();
-    for (name, value) in members.iter() {
-        let text = |least, most| place.text(&format!("user_identifier.{name}"), value, least, most);
-        match name {
-            "identity" => who.identity = Some(text(1, MAX_IDENTITY)?.into()),
-            "anonymous_id" => who.anonymous_id = Some(text(0, usize::MAX)?.into()),
-            "email" => who.email = Some(text(0, usize::MAX)?.into()),
-            "user_id" => {
-                let id = place.user_id("user_identifier.user_id", value, switches)?;
-                who.user_id = Some(id);
-            }
-            _ => {}
-        }
-    }
-    if who == Identifiers::default() {
-        return Err(place.fault_at("user_identifier", "should match some schema in anyOf"));
-    }
-    Ok(who)
-}
-
-/// Whether an item that has nothing but an anonymous id is stored.
-fn takes_anonymous(
-    who: &Identifiers,
-    place: Place,
-    switches: &Switches,
-    effects: &mut Effects,
-) -> Result<bool, SchemaError> {
-    if who.identity.is_some() || who.user_id.is_some() || who.email.is_some() {
-        return Ok(true);
-    }
-    match switches.partner_anonymous {
-        PartnerAnonymous::Accept => Ok(true),
-        PartnerAnonymous::Reject => {
-            Err(place.fault_at("user_identifier", "should have required property 'user_id'"))
-        }
-        PartnerAnonymous::Discard => {
-            let anonymous_id = who.anonymous_id.as_deref().unwrap_or_default();
-            effects.add(EffectKind::AnonymousDiscarded, anonymous_id);
-            Ok(false)
-        }
-    }
-}
-
-/// The time that an item gives; `None` where it counts as given at arrival.
-fn timestamp(
-    value: &Json<'_>,
-    place: Place,
-    epoch: EpochTimestamp,
-    switches: &Switches,
-    effects: &mut Effects,
-) -> Result<Option<Millis>, SchemaError> {
-    let (time, says) = match value {
-        Json::Text(text) => {
-            let time = match read_time(text) {
-                Reading::Zoned(time) => Some(time),
-                Reading::Zoneless(time) => match switches.zoneless_timestamp {
-                    ZonelessTimestamp::Utc => Some(time),
-                    ZonelessTimestamp::Reject => {
-                        let says = "should match format \"date-time\"";
-                        return Err(place.fault_at("timestamp", says));
-                    }
-                },
-                Reading::Unreadable => None,
-            };
-            (time, "should match format \"date-time\"")
-        }
-        Json::Number(number) => match epoch {
-            EpochTimestamp::Reject => return Err(place.fault_at("timestamp", "should be string")),
-            EpochTimestamp::Accept => (epoch_of(number), "should be Unix time"),
-            EpochTimestamp::Now => {
-                effects.add(EffectKind::TimestampNow, &number.to_string());
-                return Ok(None);
-            }
-        },
-        Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => (None, "should be string"),
-    };
-    match (time, switches.bad_timestamp) {
-        (Some(time), _) => Ok(Some(time)),
-        (None, BadTimestamp::Reject) => Err(place.fault_at("timestamp", says)),
-        (None, BadTimestamp::Now) => {
-            let mut given = String::new();
-            value.write(&mut given);
-            effects.add(EffectKind::TimestampNow, cut(&given, 64));
-            Ok(None)
-        }
-    }
 }
 
 fn epoch_of(number: &Number) -> Option<Millis> {
