@@ -58,6 +58,33 @@ impl Memory {
         Memory { settings, state: Arc::default(), wakes: Arc::default() }
     }
 
+    /// Forgets the events below `to`, and all that became of them: gives that by event. For who
+    /// passes events through and keeps none.
+    pub fn forget(&self, to: Seq) -> Vec<Settlement> {
+        let mut state = self.state();
+        while state.events.front().is_some_and(|event| event.seq < to) {
+            let Some(StoredEvent { seq, event }) = state.events.pop_front() else { break };
+            state.dropped += 1;
+            let key = (event.source, event.message_id);
+            if state.seen.get(&key).is_some_and(|(last, _)| *last == seq) {
+                state.seen.remove(&key);
+            }
+        }
+        let (gone, kept) =
+            std::mem::take(&mut state.settlements).into_iter().partition(|(place, _)| place.1 < to);
+        state.settlements = kept;
+        let mut gone: Vec<Settlement> = BTreeMap::into_values(gone).collect();
+        gone.sort_by_key(|settlement| settlement.seq);
+        let last = state.requests.pop_last();
+        state.requests = last.into_iter().collect();
+        gone
+    }
+
+    /// The latest request that was recorded.
+    pub fn last_request(&self) -> Option<RequestRecord> {
+        self.state().requests.values().next_back().cloned()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -67,6 +67,7 @@ pub struct EventParams {
     pub until: Option<String>,
     /// Only places below this one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<u64>)]
     pub before: Option<Seq>,
     /// At most so many; 50 if left out, 500 at most.
     #[serde(skip_serializing_if = "Option::is_none")]

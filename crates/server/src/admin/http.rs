@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::api;
-use super::problem::{ProblemBody, unauthorized, wrong_method};
+use super::problem::{PROBLEM, ProblemBody, unauthorized, wrong_method};
 use crate::control::{Control, Problem, Role};
 
 /// The description that the routes are added to.
@@ -80,6 +81,14 @@ fn finish(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
             let Some(operation) = operation else { continue };
             let needs = format!("Takes a token of role `{}`.", least_role(&method, path).word());
             let told = operation.description.take().filter(|told| !told.is_empty());
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && !status.starts_with('2')
+                    && let Some(body) = response.content.shift_remove("application/json")
+                {
+                    response.content.insert(PROBLEM.to_owned(), body);
+                }
+            }
             operation.description =
                 Some(told.map_or(needs.clone(), |told| format!("{told} {needs}")));
         }

@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 
 use crate::control::{FaultView, Problem};
 
+/// Media type of errors.
+pub(super) const PROBLEM: &str = "application/problem+json";
+
 /// An error for the caller.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProblemBody {
@@ -61,5 +64,5 @@ fn respond(
     let code = code.to_owned();
     let body = ProblemBody { status: status.as_u16(), title, code, detail, faults, revision };
     let text = serde_json::to_string(&body).expect("a problem is plain data");
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response()
+    (status, [(header::CONTENT_TYPE, PROBLEM)], text).into_response()
 }

@@ -30,6 +30,7 @@ pub struct NewAction {
     pub trigger: Option<String>,
     /// What it says; the type's defaults if left out.
     #[serde(default)]
+    #[schema(value_type = crate::control::Json, required = false)]
     pub mapping: Option<Json>,
     /// Runs.
     #[serde(default)]
@@ -48,6 +49,7 @@ pub struct ActionChange {
     pub trigger: Option<String>,
     /// What it says.
     #[serde(default)]
+    #[schema(value_type = crate::control::Json, required = false)]
     pub mapping: Option<Json>,
     /// Runs.
     #[serde(default)]

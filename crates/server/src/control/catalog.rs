@@ -52,6 +52,7 @@ pub struct SettingForm {
     /// Must be given.
     pub required: bool,
     /// What it is if it isn't given.
+    #[schema(value_type = crate::control::Json, required = false)]
     pub default: Option<Json>,
 }
 

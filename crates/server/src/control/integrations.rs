@@ -34,6 +34,7 @@ pub struct NewIntegration {
     pub sources: Vec<String>,
     /// Settings as the catalog describes them.
     #[serde(default)]
+    #[schema(value_type = crate::control::Json, required = false)]
     pub settings: Option<Json>,
     /// Delivers; true if left out.
     #[serde(default)]
@@ -55,6 +56,7 @@ pub struct IntegrationChange {
     pub sources: Option<Vec<String>>,
     /// All its settings.
     #[serde(default)]
+    #[schema(value_type = crate::control::Json, required = false)]
     pub settings: Option<Json>,
 }
 

@@ -40,6 +40,7 @@ pub struct Draft {
     pub trigger: String,
     /// What it says; the type's defaults if left out.
     #[serde(default)]
+    #[schema(value_type = crate::control::Json, required = false)]
     pub mapping: Option<Json>,
 }
 
@@ -77,6 +78,7 @@ pub struct ActionPreview {
     pub trigger: TriggerPart,
     /// What the mapping gives.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = crate::control::Json, required = false)]
     pub payload: Option<Json>,
     /// What the server would send.
     pub requests: Vec<RequestPreview>,

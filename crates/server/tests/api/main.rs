@@ -5,6 +5,7 @@
 mod cases;
 mod commands;
 mod description;
+mod direct;
 mod edits;
 mod roles;
 mod streams;

@@ -1,7 +1,7 @@
 //! Reading requests, with errors in the words of the API.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection, StringRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use serde::Deserialize;
@@ -9,6 +9,19 @@ use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use crate::control::Problem;
+
+/// What was wrong with a part of a request, without the framework's own words before it.
+fn said(place: &str, text: &str) -> Problem {
+    const PREFIXES: [&str; 5] = [
+        "Failed to deserialize query string: ",
+        "Failed to deserialize the JSON body into the target type: ",
+        "Failed to parse the request body as JSON: ",
+        "Failed to buffer the request body: ",
+        "Invalid URL: ",
+    ];
+    let short = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    Problem::Bad(format!("{place}: {short}"))
+}
 
 /// A JSON body.
 pub(super) struct Input<T>(pub(super) T);
@@ -22,7 +35,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
             Err(JsonRejection::MissingJsonContentType(_)) => {
                 Err(Problem::Bad("expected the header Content-Type: application/json".into()))
             }
-            Err(e) => Err(Problem::Bad(e.body_text())),
+            Err(e) => Err(said("the body", &e.body_text())),
         }
     }
 }
@@ -35,8 +48,13 @@ impl<S: Send + Sync> FromRequest<S> for Text {
 
     async fn from_request(request: Request, state: &S) -> Result<Text, Problem> {
         let read = String::from_request(request, state).await;
-        read.map(Text)
-            .map_err(|e: StringRejection| Problem::Bad(format!("the body: {}", e.body_text())))
+        match read {
+            Ok(text) if text.trim().is_empty() => {
+                Err(Problem::Bad("the body: expected a document, found nothing".into()))
+            }
+            Ok(text) => Ok(Text(text)),
+            Err(e) => Err(said("the body", &e.body_text())),
+        }
     }
 }
 
@@ -49,7 +67,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
         let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         read.map(|axum::extract::Path(read)| Path(read))
-            .map_err(|e: PathRejection| Problem::Bad(format!("the address: {}", e.body_text())))
+            .map_err(|e: PathRejection| said("the address", &e.body_text()))
     }
 }
 
@@ -62,7 +80,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Params<T>, Problem> {
         let read = Query::<T>::from_request_parts(parts, state).await;
         read.map(|Query(read)| Params(read))
-            .map_err(|e: QueryRejection| Problem::Bad(e.body_text()))
+            .map_err(|e: QueryRejection| said("the query", &e.body_text()))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::control::{
 #[serde(deny_unknown_fields, default)]
 struct TestInput {
     /// The event; one that is marked as a test if left out.
+    #[schema(value_type = crate::control::Json, required = false)]
     event: Option<crate::control::Json>,
 }
 
