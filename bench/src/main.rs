@@ -6,6 +6,7 @@ mod delivering;
 mod disk;
 mod events;
 mod load;
+mod page;
 mod planning;
 mod process;
 mod reference;
@@ -58,6 +59,8 @@ enum What {
     EndToEnd,
     Latency,
     Requests,
+    /// The page plugin, in a browser
+    Page,
     /// Searches of the admin API; fills a store first: 13 GB and some minutes for ten million events
     Search,
 }
@@ -84,6 +87,9 @@ fn main() -> Result<()> {
     }
     if chosen(What::Latency) {
         delivering::latency(&place, &mut report)?;
+    }
+    if chosen(What::Page) {
+        page::measure(&place, &mut report)?;
     }
     if args.what.contains(&What::Search) {
         searching::measure(&place, args.events, args.keep, &mut report)?;

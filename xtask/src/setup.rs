@@ -19,9 +19,9 @@ const CONSOLE: &str = "crates/server/console-assets";
 pub(crate) fn all() -> Result<()> {
     system_package("node", "nodejs")?;
     system_package("npm", "npm")?;
-    let bench = bench_folder();
+    let bench = root().join("bench");
     for folder in folders_with("package-lock.json")? {
-        if folder != bench {
+        if !folder.starts_with(&bench) {
             node_packages(&folder)?;
         }
     }
@@ -50,15 +50,14 @@ fn build_web_assets() -> Result<()> {
     Ok(())
 }
 
-/// Sets up what only `bench` needs: the public implementation that planning is compared with.
+/// Sets up what `bench` needs: the files for pages, the public implementations that planning and the
+/// page plugin are compared with, and the browser in which the latter are.
 pub(crate) fn bench() -> Result<()> {
-    system_package("node", "nodejs")?;
-    system_package("npm", "npm")?;
-    node_packages(&bench_folder())
-}
-
-fn bench_folder() -> PathBuf {
-    root().join("bench/node")
+    web_assets()?;
+    for folder in ["bench/node", "bench/page"] {
+        node_packages(&root().join(folder))?;
+    }
+    chromium()
 }
 
 /// Installs Debian's Chromium where there is none: the browser tests drive it.
