@@ -176,6 +176,14 @@ for (const client of ["cio", "seg"]) {
         await until(() => shop.receipts().some((receipt) => receipt.action == "track"));
       }));
 
+    it("the overlay says that Heap is blocked, and that the call is lost", () =>
+      visit(client, { search: "?heapline_debug=1", heap: "missing" }, async ({ page, call }) => {
+        await call("track", "Order Completed", { n: 1 });
+        const overlay = page.locator("heapline-debug");
+        await overlay.getByRole("status").getByText("Heap's script was blocked").waitFor();
+        await overlay.locator("li", { hasText: "Order Completed" }).locator("summary .failed").waitFor();
+      }));
+
     it("the overlay shows events under a strict policy", () =>
       visit(
         client,
@@ -185,10 +193,14 @@ for (const client of ["cio", "seg"]) {
         },
         async ({ page, call, warnings }) => {
           await call("track", "Order Completed", { n: 1 });
-          const entry = page.locator("heapline-debug details").filter({ hasText: "Order Completed" }).filter({ hasText: "track" }).last();
-          await entry.locator("summary").click();
-          await page.locator("heapline-debug").getByText("heap.track").waitFor();
-          assert.equal(await page.locator("heapline-debug").evaluate((host) => getComputedStyle(host).position), "fixed");
+          const overlay = page.locator("heapline-debug");
+          const entry = overlay.locator("li").filter({ hasText: "Order Completed" });
+          await entry.locator("summary").first().click();
+          await entry.getByText('heap.track("Order Completed"').waitFor();
+          await entry.getByText("The trigger doesn't fire on it.").waitFor();
+          await overlay.getByText("Heap runs, environment 11").waitFor();
+          assert.equal(await entry.count(), 1, "one entry for an event, whatever its actions");
+          assert.equal(await overlay.evaluate((host) => getComputedStyle(host).position), "fixed");
           if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/overlay-${client}.png` });
           assert.deepEqual(warnings.filter((text) => /Content Security Policy|violat/.test(text)), []);
           await page.keyboard.press("Escape");
