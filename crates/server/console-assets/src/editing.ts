@@ -57,12 +57,32 @@ function keepPlace(): void {
   });
 }
 
+/** A member of the event is picked from those that the event has; all else may take several lines. */
+function fitValue(choice: HTMLSelectElement): void {
+  const now = choice.closest("fieldset")?.querySelector<HTMLInputElement | HTMLTextAreaElement>(".say > input, .say > textarea");
+  const wanted = choice.value === "variable" ? "input" : "textarea";
+  if (!now || now.localName === wanted) return;
+  const next = document.createElement(wanted);
+  next.name = now.name;
+  next.value = now.value;
+  next.spellcheck = false;
+  next.className = wanted === "input" ? "code-input" : "grows";
+  next.autocomplete = "off";
+  if (next instanceof HTMLInputElement) next.setAttribute("list", "paths");
+  else next.rows = 1;
+  now.replaceWith(next);
+}
+
 export function editing(): void {
   keepPlace();
   const code = (event: Event) => (event.target as Element).closest<HTMLTextAreaElement>("textarea[data-code]");
   document.addEventListener("input", (input) => {
     const area = code(input);
     if (area) colour(area);
+  });
+  document.addEventListener("change", (change) => {
+    const choice = change.target as HTMLSelectElement;
+    if (choice.matches("#lines select")) fitValue(choice);
   });
   document.addEventListener("scroll", (scroll) => {
     if (!(scroll.target instanceof HTMLTextAreaElement)) return;

@@ -17,7 +17,7 @@ use super::draft::Draft;
 use super::fields::Fields;
 use super::integration::{Tab, Top, find};
 use super::mapping::How;
-use super::oops::{Oops, sentence};
+use super::oops::{Oops, moved, sentence};
 use super::preview::{Preview, Sample, preview, samples};
 use super::shell::{Locked, Section, Shell, Visit, go, page as shown, text};
 use super::{Console, work};
@@ -223,6 +223,7 @@ pub(super) async fn post(
         if !fields.has("save") {
             return Ok(shown(&full(&console, &visit, &subject, draft, &fields, Vec::new())?));
         }
+        let mut overtaken = None;
         let others = match draft.ready() {
             None => vec!["Mend what is marked, then save.".to_owned()],
             Some(mapping) => match save(&console, &visit, &subject, &draft, mapping, &fields) {
@@ -232,10 +233,18 @@ pub(super) async fn post(
                 Err(Problem::Faulty(faults)) => {
                     faults.iter().map(|fault| sentence(&fault.to_string())).collect()
                 }
+                Err(Problem::Moved(number)) => {
+                    overtaken = Some(number);
+                    vec![format!(
+                        "{} Save again to put this action over it; all else stays as it is now.",
+                        moved(number)
+                    )]
+                }
                 Err(problem) => vec![sentence(&problem.to_string())],
             },
         };
-        let page = full(&console, &visit, &subject, draft, &fields, others)?;
+        let mut page = full(&console, &visit, &subject, draft, &fields, others)?;
+        page.revision = overtaken.unwrap_or(page.revision);
         Ok((StatusCode::UNPROCESSABLE_ENTITY, shown(&page)).into_response())
     });
     answer.await

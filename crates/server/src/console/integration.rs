@@ -15,7 +15,7 @@ use super::directory::{Choice, choices};
 use super::events::{Asked, Rows, WITHIN, rows};
 use super::fields::{Fields, given};
 use super::form::{self, Control, Input};
-use super::oops::{Oops, sentence};
+use super::oops::{Oops, moved, sentence};
 use super::shell::{Locked, Section, Shell, Visit, go, page as shown};
 use super::{Console, work};
 use crate::control::{IntegrationChange, Json, Problem};
@@ -193,13 +193,17 @@ pub(super) async fn save_settings(
         settings: Some(Json(Value::Object(settings.clone()))),
     };
     let back = format!("/integrations/{id}/settings?done=saved");
-    let revision = fields.revision();
+    let mut revision = fields.revision();
     let saved =
         work(move || Ok(console.control.update_integration(&visit.who, revision, &id, change)));
     let mut inputs = form::inputs(definition, &settings);
     let others = match saved.await? {
         Ok(_) => return Ok(go(back)),
         Err(Problem::Faulty(faults)) => form::tell(&mut inputs, &faults),
+        Err(Problem::Moved(number)) => {
+            revision = Some(number);
+            vec![format!("{} Save again to put these settings over it.", moved(number))]
+        }
         Err(problem) => vec![sentence(&problem.to_string())],
     };
     let top = Top::of(&integration, Tab::Settings);

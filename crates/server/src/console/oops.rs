@@ -103,14 +103,18 @@ impl From<tokio::task::JoinError> for Oops {
 impl From<Problem> for Oops {
     fn from(problem: Problem) -> Oops {
         let detail = match &problem {
-            Problem::Moved(number) => format!(
-                "Somebody has changed the workspace meanwhile; it is at revision {number} now. Go \
-                 back, reload the page, and decide again."
-            ),
+            Problem::Moved(number) => {
+                format!("{} Go back, reload the page, and decide again.", moved(*number))
+            }
             other => sentence(&other.to_string()),
         };
         Oops { status: problem.status(), detail }
     }
+}
+
+/// Says that somebody else was faster.
+pub(super) fn moved(number: u64) -> String {
+    format!("Somebody has changed the workspace meanwhile; it is at revision {number} now.")
 }
 
 /// A clause as a sentence.

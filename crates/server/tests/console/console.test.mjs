@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { begin, send } from "./server.mjs";
+import { api, begin, send } from "./server.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
 const SHOTS = process.env.SHOTS;
@@ -138,6 +138,29 @@ test("mapping: form and JSON stay in step; saving makes a revision", async () =>
   await run.open("/settings/history");
   await page.getByRole("link", { name: "Revision 3" }).click();
   await page.getByText("properties.total > 10").first().waitFor();
+});
+
+test("who was overtaken is told, and may save all the same", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap/actions/identifyUser-1");
+  await page.getByLabel("Name", { exact: true }).fill("Identify a person");
+  for (const name of ["Something else", "Shop backend"]) await api(run, "PATCH", "/sources/shop-backend", { name });
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Somebody has changed the workspace meanwhile").waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("Identify User");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Saved. It holds for events from now on.").waitFor();
+});
+
+test("a member of the event is picked from those that the event has", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap/actions/trackEvent-1");
+  await page.locator('[name="m.email.how"]').selectOption("variable");
+  const value = page.locator('input[name="m.email.value"]');
+  const offered = await value.evaluate((input) => [...input.list.options].map((option) => option.value));
+  assert.ok(offered.includes("properties.total"), offered.join());
+  await page.locator('[name="m.email.how"]').selectOption("template");
+  await page.locator('textarea[name="m.email.value"]').waitFor();
 });
 
 test("leaving with changes asks", async () => {
