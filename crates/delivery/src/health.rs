@@ -17,7 +17,11 @@ const BY_ACCOUNT: u32 = 5;
 /// Doubt from a refusal that doesn't say: 100 in a row hold it.
 const BY_UNSAID: u32 = 1;
 
-/// Each hold that ends by itself doubles the doubt that the next one takes, so many times.
+/// A hold that ends with so many refusals in a row, or fewer, since it began was a false alarm: the
+/// items may have been to blame after all.
+const FALSE_ALARM: u32 = 3;
+
+/// Each false alarm doubles the doubt that the next hold takes, so many times.
 const DOUBLINGS: u32 = 6;
 
 #[derive(Debug, Default)]
@@ -27,8 +31,8 @@ pub(crate) struct Health {
     down: Option<Down>,
     /// From refusals since something was last taken.
     doubt: u32,
-    /// Holds that ended by themselves: the items may have been to blame after all.
-    released: u32,
+    /// False alarms in a row.
+    false_alarms: u32,
 }
 
 #[derive(Debug)]
@@ -74,8 +78,13 @@ impl Health {
 
     /// It has taken something: that ends an outage, a hold, and all doubt.
     pub(crate) fn delivers(&mut self) {
-        if self.down.as_ref().is_some_and(|down| down.is_held() && down.failures > 0) {
-            self.released += 1;
+        if let Some(held) = self.down.as_ref().filter(|down| down.is_held()) {
+            match held.failures {
+                // An earlier lane held it, and what was wrong has been mended since.
+                0 => {}
+                1..=FALSE_ALARM => self.false_alarms += 1,
+                _ => self.false_alarms = 0,
+            }
         }
         self.doubt = 0;
         self.lives();
@@ -106,7 +115,7 @@ impl Health {
             return enough;
         }
         self.doubt = self.doubt.saturating_add(doubt);
-        self.doubt >= HELD_AT << self.released.min(DOUBLINGS)
+        self.doubt >= HELD_AT << self.false_alarms.min(DOUBLINGS)
     }
 
     /// An earlier lane had it held since then: one probe tells whether it still is to be.
