@@ -17,6 +17,8 @@ const MAX_USER_ID: u64 = (1 << 53) - 1;
 /// The identifiers that an event brings, trimmed, blank ones and `"0"` left out.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Given<'p> {
+    /// Name of the field with the user id.
+    pub(super) field: &'static str,
     /// Text of the identity as it came, for messages.
     pub(super) raw_identity: Option<&'p str>,
     pub(super) identity: Option<&'p str>,
@@ -54,10 +56,11 @@ pub(super) enum Found<'p> {
 }
 
 impl<'p> Given<'p> {
-    /// Reads the identifiers of `payload`; `identity` is the name of the field with the user id.
-    pub(super) fn read(payload: &'p Object<'p>, identity: &str) -> Given<'p> {
-        let raw_identity = text(payload, identity);
+    /// Reads the identifiers of `payload`; `field` is the name of the field with the user id.
+    pub(super) fn read(payload: &'p Object<'p>, field: &'static str) -> Given<'p> {
+        let raw_identity = text(payload, field);
         Given {
+            field,
             raw_identity,
             identity: identifier(raw_identity),
             anonymous_id: identifier(text(payload, "anonymous_id")),
@@ -134,10 +137,11 @@ impl<'p> Given<'p> {
     }
 
     fn anonymous(&self) -> Refusal {
-        let sentence = "Heap's API rejects server-side events without a user id, and this one has \
-                        only an anonymous id; map `identity` to a user id, or change the setting \
-                        `anonymous`."
-            .to_owned();
+        let sentence = format!(
+            "Heap's API rejects server-side events without a user id, and this one has only an \
+             anonymous id; map `{}` to a user id, or change the setting `anonymous`.",
+            self.field
+        );
         Refusal { code: "anonymous", sentence }
     }
 }

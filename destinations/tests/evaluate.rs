@@ -115,6 +115,20 @@ fn a_refusal_counts_only_if_nothing_is_sent() {
 }
 
 #[test]
+fn an_anonymous_event_is_told_which_field_lacks_the_user_id() {
+    for (call, field) in [("track\",\"event\":\"E", "`identity`"), ("identify", "`user_id`")] {
+        let case = format!(
+            r#"{{"settings":{{"appId":"1"}},"event":{{"type":"{call}","anonymousId":"a1",
+            "messageId":"message-1"}}}}"#
+        );
+        match run("heap", &case).unwrap() {
+            Evaluation::Refused(sentence) => assert!(sentence.contains(field), "{sentence}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_event_over_the_size_of_a_body_is_refused() {
     let properties: Vec<String> =
         (0..2_000).map(|n| format!(r#""k{n}":"{}""#, "v".repeat(1_000))).collect();

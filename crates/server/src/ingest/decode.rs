@@ -235,7 +235,8 @@ impl Judged {
         frame.context = present(envelope.context);
         frame.integrations = present(envelope.integrations);
         let defaults = check_default("context", frame.context, limits)?
-            + check_default("integrations", frame.integrations, limits)?;
+            + check_default("integrations", frame.integrations, limits)?
+            + check_default("sentAt", frame.sent_at, limits)?;
         let repeated = size.saturating_add(defaults.saturating_mul(items.count));
         if repeated > limits.body {
             let expected = format!("at most {} bytes with what all items share", limits.body);

@@ -136,6 +136,22 @@ async fn a_shared_context_does_not_multiply_without_bound() {
 }
 
 #[tokio::test]
+async fn a_shared_time_does_not_multiply_without_bound() {
+    let door = Door::new();
+    let items = vec![r#"{"type":"track","event":"A","userId":"u"}"#; 2_000].join(",");
+    let body = |time: &str| format!(r#"{{"batch":[{items}],"sentAt":{time}}}"#);
+    for time in [format!("\"{}\"", "x".repeat(60_000)), "9".repeat(60_000)] {
+        let (status, told, stored) = send(&door, "/v1/batch", &body(&time)).await;
+        assert_eq!((status, stored), (400, 0), "{told:?}");
+    }
+    for time in ["\"2026-11-24T12:00:09Z\"".to_owned(), "\"yesterday\"".to_owned()] {
+        assert_eq!(send(&door, "/v1/batch", &body(&time)).await, (200, vec![], 2_000));
+    }
+    let huge = format!(r#"{{"batch":[],"sentAt":"{}"}}"#, "x".repeat(900_000));
+    assert_eq!(send(&door, "/v1/batch", &huge).await.0, 400);
+}
+
+#[tokio::test]
 async fn a_gzip_bomb_is_stopped_while_unpacking() {
     let door = Door::new();
     let mut bomb = gzip(&vec![b' '; 64 << 20]);
