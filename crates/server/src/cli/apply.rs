@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use reqwest::Method;
 
 use super::client::Where;
@@ -34,6 +34,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<End> {
     let text = std::fs::read_to_string(&args.file)
         .with_context(|| format!("cannot read {}", args.file.display()))?;
+    if text.trim().is_empty() {
+        bail!("{} is empty: expected a workspace document", args.file.display());
+    }
     let server = args.place.server()?;
     // Read before it is judged, so that nobody's change in between is lost.
     let now: Document = server.api(Method::GET, "/workspace", None)?;

@@ -18,13 +18,26 @@ use crate::workspace::Secret;
 #[derive(clap::Args)]
 pub(crate) struct Where {
     /// Data directory of the server
-    #[arg(long, value_name = "DIR", default_value = "heapline-data", env = "HEAPLINE_DATA")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "heapline-data",
+        env = "HEAPLINE_DATA",
+        global = true
+    )]
     data: PathBuf,
     /// Ask the server at this address instead of the one that runs on --data
-    #[arg(long, value_name = "URL", env = "HEAPLINE_SERVER", requires = "token")]
+    #[arg(long, value_name = "URL", env = "HEAPLINE_SERVER", requires = "token", global = true,
+        value_parser = server_address)]
     server: Option<String>,
     /// Token of that server's admin API
-    #[arg(long, value_name = "TOKEN", env = "HEAPLINE_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "HEAPLINE_TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
     token: Option<String>,
 }
 
@@ -44,7 +57,11 @@ impl Where {
             return Ok(Client::Server { address, token: Secret::new(token) });
         }
         if !self.data.is_dir() {
-            bail!("there is no data directory {}; give --data or --server", self.data.display());
+            bail!(
+                "there is no data directory {}: start a server with `heapline serve`, or say with \
+                 --data or --server where it is",
+                self.data.display()
+            );
         }
         match Embedded::open(&self.data, Settings::default()) {
             Ok(store) => Ok(Client::Directory(Arc::new(store))),
@@ -139,9 +156,9 @@ impl Server {
             request = request.header("content-type", kind).body(text);
         }
         let answer = self.runtime.block_on(answer(request.timeout(Duration::from_secs(120))));
-        let answer = answer.with_context(|| format!("cannot reach {}", self.address))?;
+        let answer = answer.map_err(|e| unreachable(&self.address, &e))?;
         if !(200..300).contains(&answer.status) {
-            bail!("{}", detail(&answer.text));
+            bail!("{}", detail(answer.status, &answer.text));
         }
         serde_json::from_str(&answer.text)
             .context("the answer can't be read; is it the same version?")
@@ -164,10 +181,10 @@ impl Server {
         let url = format!("{}/api/v1{path}", self.address);
         self.runtime.block_on(async {
             let request = self.http.get(url).bearer_auth(self.token.reveal());
-            let mut response =
-                request.send().await.with_context(|| format!("cannot reach {}", self.address))?;
+            let sent = request.send().await;
+            let mut response = sent.map_err(|e| unreachable(&self.address, &e.into()))?;
             if !response.status().is_success() {
-                bail!("{}", detail(&response.text().await?));
+                bail!("{}", detail(response.status().as_u16(), &response.text().await?));
             }
             let mut waiting = Vec::new();
             while let Some(chunk) = response.chunk().await.context("the server has gone")? {
@@ -192,8 +209,29 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
     Ok(Answer { status: response.status().as_u16(), text: response.text().await?, retry_after })
 }
 
+/// Why there was no answer: only the innermost cause tells something.
+pub(crate) fn unreachable(address: &str, e: &anyhow::Error) -> anyhow::Error {
+    anyhow::anyhow!("cannot reach {address}: {}; does a server run there?", e.root_cause())
+}
+
+/// An address of a server.
+fn server_address(text: &str) -> Result<String, String> {
+    let is_one = text.starts_with("http://") || text.starts_with("https://");
+    match reqwest::Url::parse(text) {
+        Ok(_) if is_one => Ok(text.to_owned()),
+        Ok(_) | Err(_) => {
+            Err(format!("expected one such as http://127.0.0.1:8080, found {text:?}"))
+        }
+    }
+}
+
 /// The sentence of a problem document, and all faults that it names.
-fn detail(text: &str) -> String {
+fn detail(status: u16, text: &str) -> String {
+    if status == 401 {
+        return "the server doesn't know this token: make one on its machine with `heapline token \
+                create NAME --role editor`"
+            .to_owned();
+    }
     let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let detail = value.as_ref().and_then(|v| v.get("detail")?.as_str());
     detail.unwrap_or(text).to_owned()

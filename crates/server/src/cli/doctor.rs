@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<End> {
     if !args.data.is_dir() {
-        bail!("there is no data directory {}", args.data.display());
+        bail!("there is no data directory {}; say with --data where it is", args.data.display());
     }
     let report = if args.mend { mend(&args.data)? } else { inspect(&args.data)? };
     if args.json {

@@ -8,7 +8,7 @@ use heapline_action::datetime;
 
 use super::client::{Client, Where};
 use super::explain::indented;
-use super::{End, style};
+use super::{End, nothing, style};
 use crate::admin::events::{List, Summary, Trace, Way};
 use crate::admin::pages::PageWay;
 use crate::admin::{Ask, EventParams, Refused, RefusedParams};
@@ -119,7 +119,7 @@ pub(crate) fn run(args: &Args) -> Result<End> {
             writeln!(output, "{}", style.dim(format!("more: add --before {next}")))?;
         }
     }
-    Ok(if list.events.is_empty() { End::NotFound } else { End::Done })
+    Ok(if list.events.is_empty() { nothing("no event matches") } else { End::Done })
 }
 
 /// Goes on until the page is full: a search that looks at much answers in parts.
@@ -166,7 +166,7 @@ fn refused(args: &Args, client: &Client) -> Result<End> {
             writeln!(output, "    {}", refused.message)?;
         }
     }
-    Ok(if list.is_empty() { End::NotFound } else { End::Done })
+    Ok(if list.is_empty() { nothing("nothing was turned away") } else { End::Done })
 }
 
 fn traces(args: &Args, traces: Vec<Trace>) -> Result<End> {

@@ -75,7 +75,9 @@ pub(crate) fn run(args: &Args) -> Result<End> {
     let mut events = 0;
     for text in documents(&text) {
         events += 1;
-        let mut event = Value::parse(&text).with_context(|| format!("event {events}"))?;
+        let mut event = Value::parse(&text).map_err(|e| {
+            anyhow::anyhow!("event {events} isn't JSON: {e}; it begins {}", begin(&text))
+        })?;
         let Value::Object(members) = &mut event else {
             bail!("event {events}: expected a JSON object");
         };
@@ -94,6 +96,12 @@ pub(crate) fn run(args: &Args) -> Result<End> {
         }
     }
     Ok(if events == 0 { End::NotFound } else { End::Done })
+}
+
+/// The beginning of a text, to be recognised by.
+pub(super) fn begin(text: &str) -> String {
+    let first: String = text.trim().chars().take(40).collect();
+    format!("{first:?}")
 }
 
 /// The whole text if it is one document, else its lines.

@@ -76,8 +76,23 @@ pub(crate) enum End {
     NotFound,
 }
 
+/// Says on standard error that nothing was found, so that silence isn't the whole answer.
+fn nothing(what: &str) -> End {
+    eprintln!("{what}");
+    End::NotFound
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // `println!` has no other way to say that the reader of our output has gone, e.g. `| head`.
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.contains("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        usual(panic);
+    }));
     let cli = Cli::parse();
     let ended = match cli.command {
         Command::Demo(args) => demo::run(args),

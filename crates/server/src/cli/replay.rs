@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::client::{Server, Where};
 use super::events::moment;
-use super::{End, style};
+use super::{End, nothing, style};
 use crate::control::{Counted, Replay, ReplayState, Selection};
 
 #[derive(clap::Args)]
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<End> {
         What::List => {
             let all: Vec<Replay> = server.api(Method::GET, "/replays", None)?;
             all.iter().for_each(|replay| println!("{}", line(replay)));
-            Ok(if all.is_empty() { End::NotFound } else { End::Done })
+            Ok(if all.is_empty() { nothing("there was no replay yet") } else { End::Done })
         }
         What::Watch { id } => watch(&server, id),
         What::Pause { id } => steer(id, "paused"),

@@ -47,6 +47,10 @@ pub(crate) fn run(args: Args) -> Result<End> {
         return Ok(End::Done);
     }
     let config = Config::load(args.config.as_deref())?;
+    if let Some(file) = &args.workspace {
+        // Read again once the store is open; but what can't be read is said in the system's words.
+        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    }
     let logging = logs::start(&config.telemetry)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
@@ -56,9 +60,9 @@ pub(crate) fn run(args: Args) -> Result<End> {
             Some(listener) => listener,
             None => {
                 let address = args.listen.unwrap_or(config.server.listen);
-                TcpListener::bind(address)
-                    .await
-                    .with_context(|| format!("cannot listen on {address}"))?
+                TcpListener::bind(address).await.with_context(|| {
+                    format!("cannot listen on {address}; give another with --listen")
+                })?
             }
         };
         let mut server = Server::start(&config, &args.data, args.workspace, listener).await?;

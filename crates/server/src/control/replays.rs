@@ -166,6 +166,7 @@ impl Selection {
 impl Control {
     /// How many events a selection has; sends nothing.
     pub fn count_replay(&self, selection: &Selection) -> Result<Counted, Problem> {
+        find_integration(&self.workspaces.current(), &selection.integration)?;
         let end = self.store.extent().next;
         let mut events = 0;
         let mut from = self.store.extent().first;

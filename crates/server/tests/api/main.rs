@@ -7,6 +7,7 @@ mod commands;
 mod description;
 mod direct;
 mod edits;
+mod messages;
 mod roles;
 mod streams;
 mod world;

@@ -9,6 +9,8 @@ use flate2::read::MultiGzDecoder;
 use heapline_action::value::{Object, Value};
 use sha2::{Digest, Sha256};
 
+use crate::cli::explain::begin;
+
 /// How columns are read.
 pub(super) struct Shape {
     /// Columns and the fields that they are.
@@ -74,7 +76,15 @@ impl<'s> Records<'s> {
         let text: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, bytes));
         let input = if packed.unwrap_or(&name).ends_with(".csv") {
             let mut rows = csv::ReaderBuilder::new().flexible(false).from_reader(text);
-            let header = rows.headers().with_context(|| format!("{}", file.display()))?;
+            let header = rows.headers().map_err(|e| csv_fault(&e))?;
+            if let Some((column, _)) = shape
+                .map
+                .iter()
+                .find(|(column, _)| header.iter().all(|found| Shape::column(found) != column))
+            {
+                let columns: Vec<&str> = header.iter().map(Shape::column).collect();
+                bail!("it has no column {column:?}; it has {}", columns.join(", "));
+            }
             let header = header.iter().map(|column| shape.field(column)).collect();
             Input::Rows(Box::new(rows), header)
         } else {
@@ -89,8 +99,13 @@ impl<'s> Records<'s> {
             Input::Lines(lines) => loop {
                 let mut line = String::new();
                 self.line += 1;
-                let read = lines.read_line(&mut line);
-                if read.with_context(|| format!("line {}", self.line))? == 0 {
+                let read = lines.read_line(&mut line).map_err(|e| match e.kind() {
+                    std::io::ErrorKind::InvalidData => {
+                        anyhow::anyhow!("line {}: expected text in UTF-8", self.line)
+                    }
+                    _ => anyhow::anyhow!("line {}: cannot read on: {e}", self.line),
+                });
+                if read? == 0 {
                     return Ok(None);
                 }
                 let text = line.trim_start_matches('\u{feff}').trim();
@@ -99,13 +114,15 @@ impl<'s> Records<'s> {
                 }
                 let call = match Value::parse(text) {
                     Ok(call) => call.into_owned(),
-                    Err(e) => bail!("line {}: {e}", self.line),
+                    Err(e) => {
+                        bail!("line {} isn't JSON: {e}; it begins {}", self.line, begin(text))
+                    }
                 };
                 return Ok(Some(Record { kind: Kind::Json, text: text.to_owned(), call }));
             },
             Input::Rows(rows, header) => {
                 let mut row = csv::StringRecord::new();
-                if !rows.read_record(&mut row)? {
+                if !rows.read_record(&mut row).map_err(|e| csv_fault(&e))? {
                     return Ok(None);
                 }
                 let mut call = Object::new();
@@ -123,8 +140,13 @@ impl<'s> Records<'s> {
 }
 
 impl Shape {
+    /// The name of a column, without what programs put before and after it.
+    fn column(written: &str) -> &str {
+        written.trim_start_matches('\u{feff}').trim()
+    }
+
     fn field(&self, column: &str) -> String {
-        let column = column.trim_start_matches('\u{feff}').trim();
+        let column = Shape::column(column);
         let mapped = self.map.iter().find(|(from, _)| from == column);
         mapped.map_or(column, |(_, field)| field).to_owned()
     }
@@ -134,6 +156,20 @@ impl Shape {
             Ok(value @ (Value::Bool(_) | Value::Number(_))) if self.typed => value.into_owned(),
             Ok(_) | Err(_) => Value::from(cell.to_owned()),
         }
+    }
+}
+
+/// What is wrong with a CSV file, and where.
+fn csv_fault(e: &csv::Error) -> anyhow::Error {
+    let line = e.position().map_or(0, csv::Position::line);
+    match e.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            anyhow::anyhow!(
+                "line {line}: expected {expected_len} columns as in the header, found {len}"
+            )
+        }
+        csv::ErrorKind::Utf8 { .. } => anyhow::anyhow!("line {line}: expected text in UTF-8"),
+        _ => anyhow::anyhow!("line {line}: {e}"),
     }
 }
 

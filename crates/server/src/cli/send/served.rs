@@ -11,7 +11,7 @@ use reqwest::Method;
 use super::batches::{Batch, Batches};
 use super::records::Shape;
 use super::{Args, at_rate, bar, inputs, interrupted, interrupts, waiting};
-use crate::cli::client::Server;
+use crate::cli::client::{Server, unreachable};
 use crate::cli::{End, style};
 use crate::control::{IntegrationView, LimitView, SourceView};
 use crate::server::now;
@@ -122,7 +122,7 @@ fn post(
                 (format!("the server answered {}", answer.status), answer.retry_after)
             }
             Ok(answer) => bail!("the server answered {} {}", answer.status, answer.text.trim()),
-            Err(e) => (format!("{e:#}"), None),
+            Err(e) => (unreachable(server.address(), &e).to_string(), None),
         };
         bar.set_message(format!("waiting: {why}"));
         let until = Instant::now() + asked.unwrap_or(wait).min(LONGEST);
