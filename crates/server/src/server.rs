@@ -66,7 +66,8 @@ impl Server {
 
         let metrics = Arc::new(Metrics::new());
         let store = open_store(config, data, &metrics)?;
-        web.record_in(store.clone());
+        let listening = metrics.clone();
+        web.record_in(store.clone(), Box::new(move |reports| listening.tail.reported(reports)));
         let ingest = Arc::new(open_door(config, store.clone(), web.clone())?);
 
         let runtime = tokio::runtime::Handle::current();

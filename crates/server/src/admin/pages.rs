@@ -150,14 +150,21 @@ impl From<Words> for Told {
 }
 
 fn reported(report: &PageReport) -> Told {
+    (report.result.word().to_owned(), report.reason.to_string(), sentence(report))
+}
+
+/// What a report says, in one sentence.
+pub(crate) fn sentence(report: &PageReport) -> String {
     let reason = &*report.reason;
-    let sentence = match report.result {
+    match report.result {
         PageResult::Sent => "The page handed it to the destination's script.".to_owned(),
         PageResult::Loaded => "The destination's script runs in the page.".to_owned(),
         PageResult::Skipped => format!("The page skipped it: {}", skipped(reason)),
+        PageResult::Failed if report.is_of_page() => {
+            format!("The destination is out of reach in the page: {}", failed(reason))
+        }
         PageResult::Failed => format!("The page couldn't send it: {}", failed(reason)),
-    };
-    (report.result.word().to_owned(), reason.to_owned(), sentence)
+    }
 }
 
 /// Why a page skipped, in words.

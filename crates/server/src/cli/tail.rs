@@ -6,17 +6,18 @@ use anyhow::{Context, Result};
 
 use super::client::Where;
 use super::{End, style};
-use crate::control::{TailItem, TailParams};
+use crate::control::{Reported, TailItem, TailParams};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   heapline tail
   heapline tail --outcome failed
+  heapline tail --integration heap-web    # pages tell everything while this runs
   heapline tail --user ada --json | jq .
 
 Exit codes: 0 the server stopped; 1 it couldn't be asked, or has gone.")]
 pub(crate) struct Args {
-    /// accepted or settled; both if left out
+    /// accepted, settled or reported (by a page); all if left out
     #[arg(long)]
     kind: Option<String>,
     /// Id of a source
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     /// User id
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// Only what settles at this integration
+    /// Only what settles at this integration, or pages report of it
     #[arg(long, value_name = "ID")]
     integration: Option<String>,
     /// Only what settles with this outcome
@@ -65,11 +66,33 @@ pub(crate) fn run(args: &Args) -> Result<End> {
     Ok(End::Done)
 }
 
+/// A page's word, and nothing that we vouch for.
+fn print_reported(output: &mut impl Write, said: &Reported) -> Result<()> {
+    let style = style::for_stdout();
+    let result = match said.result.as_str() {
+        "loaded" | "sent" => style.green(&said.result),
+        "failed" => style.red(&said.result),
+        other => style.dim(other),
+    };
+    let what = said.message_id.as_deref().unwrap_or("the page");
+    let (at, by) = (style.dim(&said.at), format!("{}, {}", said.browser, said.plugin));
+    let action = said.action.as_deref().map(|id| format!("/{id}")).unwrap_or_default();
+    writeln!(output, "          reported  {at}  {}  {}", style.bold(what), style.dim(by))?;
+    writeln!(
+        output,
+        "          {}{action}  {result}  {}",
+        said.integration,
+        style.dim(&said.reason)
+    )?;
+    Ok(())
+}
+
 fn print(output: &mut impl Write, item: &TailItem) -> Result<()> {
     let style = style::for_stdout();
     let (word, event) = match item {
         TailItem::Accepted(event) => ("accepted", event),
         TailItem::Settled(event) => ("settled ", event),
+        TailItem::Reported(said) => return print_reported(output, said),
         TailItem::Missed { count } => {
             let what = format!("missed {count}: they came faster than they could be shown");
             writeln!(output, "{}", style.yellow(what))?;

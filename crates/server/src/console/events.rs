@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::{Query as Params, State};
 use axum::response::Response;
 use heapline_action::datetime;
+use heapline_action::destination::Configured;
 use heapline_store::{Outcome, Seq};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use crate::admin::EventParams;
 use crate::admin::events::{DeliverySummary, List};
 use crate::control::Problem;
 use crate::server::now;
+use crate::workspace::Integration;
 
 /// What is asked for, as it stands in the address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,8 @@ pub(super) struct Row {
     pub(super) source: String,
     pub(super) received_at: String,
     pub(super) fates: Vec<Fate>,
+    /// Its page delivers it, too.
+    pub(super) in_page: bool,
 }
 
 /// What became of an event, deliveries with the same outcome as one.
@@ -121,7 +125,12 @@ pub(super) async fn live(
 }
 
 pub(super) fn rows(console: &Console, asked: &Asked) -> Result<Rows, Problem> {
-    Ok(Rows::of(console.control.events(&asked.params())?, asked))
+    let workspace = console.control.workspaces.current();
+    let in_page = |source: &str| {
+        let pages = |i: &&Arc<Integration>| matches!(i.configured, Configured::Web(_)) && i.enabled;
+        workspace.integrations.iter().filter(pages).any(|i| i.takes(source))
+    };
+    Ok(Rows::of(console.control.events(&asked.params())?, asked, in_page))
 }
 
 impl Asked {
@@ -160,7 +169,7 @@ impl Asked {
 }
 
 impl Rows {
-    fn of(list: List, asked: &Asked) -> Rows {
+    fn of(list: List, asked: &Asked, in_page: impl Fn(&str) -> bool) -> Rows {
         let only = Asked { integration: asked.integration.clone(), ..Asked::default() };
         let address = match asked.integration.as_str() {
             "" => "/events".to_owned(),
@@ -174,6 +183,7 @@ impl Rows {
             seq: event.seq,
             name: event.name,
             who: event.user_id.or(event.anonymous_id).unwrap_or_else(|| "nobody".into()),
+            in_page: in_page(&event.source),
             source: event.source,
             received_at: event.received_at,
             fates: fates(&event.deliveries),

@@ -44,7 +44,7 @@ pub use statistics::{
     ActionStatistics, DoorPoint, IntegrationPoint, IntegrationStatistics, SourceStatistics,
     StatisticsParams, StatisticsView,
 };
-pub use tail::{TailItem, TailParams};
+pub use tail::{Reported, TailItem, TailParams};
 pub use tokens::{FreshToken, TokenInfo, Tokens, hash as token_hash};
 pub use views::{ActionView, IntegrationView, KeyView, Overview, SourceView, TroubleView};
 pub use workspaces::{

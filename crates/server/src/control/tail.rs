@@ -1,25 +1,27 @@
-//! The live tail: what is accepted and what settles, as it happens.
+//! The live tail: what is accepted, what settles and what pages report, as it happens.
 //!
 //! A listener that is slower than events come is told how many he missed; nobody waits for him.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use heapline_store::{Outcome, Query, Reader, Settlement, StoredEvent};
+use heapline_action::datetime;
+use heapline_store::{Outcome, PageReport, Query, Reader, Settlement, StoredEvent};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Control, Problem};
 use crate::admin::events::{DeliverySummary, Summary, delivery_summary, event_summary};
+use crate::admin::pages;
 
 /// What a listener wants to hear; all that are given must hold.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct TailParams {
-    /// `accepted` or `settled`; both if left out.
+    /// `accepted`, `settled` or `reported`; all if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Id of a source.
@@ -31,7 +33,8 @@ pub struct TailParams {
     /// User id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// Only what settles at this integration.
+    /// Only what settles at this integration, or pages report of it. While somebody asks for one of
+    /// pages, those that load anew report everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integration: Option<String>,
     /// Only what settles with this outcome at some action.
@@ -47,12 +50,45 @@ pub enum TailItem {
     Accepted(Summary),
     /// An event settled at an integration.
     Settled(Summary),
+    /// A page reported something: its word, not a delivery. Only where neither event, user nor
+    /// outcome are asked for.
+    Reported(Reported),
     /// The listener was too slow.
     #[serde(rename_all = "camelCase")]
     Missed {
         /// So many.
         count: u64,
     },
+}
+
+/// What a page says of itself or of an event.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reported {
+    /// When the report arrived, RFC 3339.
+    pub at: String,
+    /// Id of the source.
+    pub source: String,
+    /// Id of the integration.
+    pub integration: String,
+    /// Message id of the event; none if it is about the page as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// Id of the action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// `loaded`, `sent`, `skipped` or `failed`.
+    pub result: String,
+    /// Short fixed name of the reason, or the beginning of an exception.
+    pub code: String,
+    /// In one sentence.
+    pub reason: String,
+    /// The browser's family.
+    pub browser: String,
+    /// The page's plugin and its version.
+    pub plugin: String,
+    /// Revision of the workspace by which the page worked; 0 if it didn't say.
+    pub revision: u64,
 }
 
 /// Things that wait for a listener.
@@ -65,9 +101,9 @@ const BEHIND: u64 = 4096;
 impl Control {
     /// Listens from now on. The tail ends with the listener, or when the server stops.
     pub fn tail(self: &Arc<Self>, params: TailParams) -> Result<mpsc::Receiver<TailItem>, Problem> {
-        if let Some(kind) = params.kind.as_deref().filter(|k| !["accepted", "settled"].contains(k))
-        {
-            let what = format!("kind: expected accepted or settled, found {kind:?}");
+        let kinds = ["accepted", "settled", "reported"];
+        if let Some(kind) = params.kind.as_deref().filter(|kind| !kinds.contains(kind)) {
+            let what = format!("kind: expected accepted, settled or reported, found {kind:?}");
             return Err(Problem::Bad(what));
         }
         if let Some(word) = params.outcome.as_deref()
@@ -80,6 +116,11 @@ impl Control {
         let wants = |kind: &str| params.kind.as_deref().is_none_or(|k| k == kind);
         if wants("settled") {
             tokio::spawn(tell_settled(self.clone(), params.clone(), told.clone()));
+        }
+        let by_event = params.event.is_some() || params.user_id.is_some();
+        if wants("reported") && !by_event && params.outcome.is_none() {
+            let hears = self.metrics.tail.listen_to_pages();
+            tokio::spawn(tell_reported(self.clone(), params.clone(), hears, told.clone()));
         }
         if wants("accepted") && !by_fate {
             tokio::spawn(tell_accepted(self.clone(), params, told));
@@ -136,7 +177,6 @@ async fn tell(told: &mpsc::Sender<TailItem>, item: TailItem) -> bool {
 }
 
 async fn tell_settled(control: Arc<Control>, params: TailParams, told: mpsc::Sender<TailItem>) {
-    let _watching = params.integration.as_deref().map(|id| control.web.watch(id));
     let mut settled = control.metrics.tail.listen();
     let mut stopping = control.stopping.clone();
     loop {
@@ -165,6 +205,58 @@ async fn tell_settled(control: Arc<Control>, params: TailParams, told: mpsc::Sen
         };
         if !tell(&told, item).await {
             return;
+        }
+    }
+}
+
+async fn tell_reported(
+    control: Arc<Control>,
+    params: TailParams,
+    mut reports: broadcast::Receiver<PageReport>,
+    told: mpsc::Sender<TailItem>,
+) {
+    let _watching = params.integration.as_deref().map(|id| control.web.watch(id));
+    let mut stopping = control.stopping.clone();
+    let same = |asked: &Option<String>, has: &str| asked.as_deref().is_none_or(|a| a == has);
+    loop {
+        let heard = tokio::select! {
+            heard = reports.recv() => heard,
+            () = told.closed() => return,
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        let item = match heard {
+            Ok(report) => {
+                let ours = same(&params.integration, &report.integration)
+                    && same(&params.source, &report.source);
+                if !ours {
+                    continue;
+                }
+                TailItem::Reported(Reported::of(report))
+            }
+            Err(RecvError::Lagged(count)) => TailItem::Missed { count },
+            Err(RecvError::Closed) => return,
+        };
+        if !tell(&told, item).await {
+            return;
+        }
+    }
+}
+
+impl Reported {
+    fn of(report: PageReport) -> Reported {
+        let of_event = !report.is_of_page();
+        Reported {
+            at: datetime::print(report.at),
+            reason: pages::sentence(&report),
+            source: report.source.to_string(),
+            integration: report.integration.to_string(),
+            message_id: of_event.then(|| report.message_id.into()),
+            action: of_event.then(|| report.action.into()),
+            result: report.result.word().to_owned(),
+            code: report.reason.into(),
+            browser: report.browser.into(),
+            plugin: report.plugin.into(),
+            revision: report.revision,
         }
     }
 }

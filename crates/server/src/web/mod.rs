@@ -37,6 +37,7 @@ pub use address::PublicAddress;
 use assets::{Assets, Content, Served};
 use document::Around;
 pub use policy::Policy;
+pub use receipts::Listener;
 use receipts::Receipts;
 use reply::Lifetime;
 use route::Route;
@@ -88,9 +89,11 @@ impl Web {
         })
     }
 
-    /// From now on requests with unknown keys, and what pages report, are recorded.
-    pub fn record_in(&self, store: Arc<dyn Store>) {
+    /// From now on requests with unknown keys, and what pages report, are recorded; `listener` hears
+    /// the latter.
+    pub fn record_in(&self, store: Arc<dyn Store>, listener: Listener) {
         self.receipts.keep_in(store.clone());
+        self.receipts.tell(listener);
         // The first stays: a server has one store.
         self.store.set(store).ok();
     }

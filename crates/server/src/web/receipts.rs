@@ -32,6 +32,9 @@ const MOST_OF_ADDRESS: u32 = 1_200;
 const MOST_OF_SOURCE: u32 = 60_000;
 const MINUTE: Millis = 60_000;
 
+/// Hears each report that is kept.
+pub type Listener = Box<dyn Fn(&[PageReport]) + Send + Sync>;
+
 /// By source: its plugins.
 type Pages = HashMap<Arc<str>, Vec<Plugin>>;
 
@@ -48,6 +51,7 @@ struct Plugin {
 #[derive(Default)]
 pub(super) struct Receipts {
     store: OnceLock<Arc<dyn Store>>,
+    listener: OnceLock<Listener>,
     pages: ArcSwap<Pages>,
     taken: Mutex<Taken>,
 }
@@ -93,6 +97,12 @@ impl Receipts {
     pub(super) fn keep_in(&self, store: Arc<dyn Store>) {
         // The first stays: a server has one store.
         self.store.set(store).ok();
+    }
+
+    /// From now on `listener` hears what is kept.
+    pub(super) fn tell(&self, listener: Listener) {
+        // The first stays: a server has one tail.
+        self.listener.set(listener).ok();
     }
 
     /// From now on the integrations of pages are those of `workspace`.
@@ -145,6 +155,9 @@ impl Receipts {
             return;
         }
         self.count(reported, reports.len());
+        if let Some(listener) = self.listener.get() {
+            listener(&reports);
+        }
         store.report(reports);
     }
 

@@ -155,6 +155,12 @@ test("an event's trace marks what the page says as the page's word", async () =>
   }
 });
 
+test("in lists an event that only its page delivers doesn't look forgotten", async () => {
+  await post("/v1/t", { type: "track", event: "Quiet", messageId: "m-quiet", userId: "bob", writeKey: "wk_quiet" });
+  await run.open("/events?message=m-quiet");
+  await run.page.getByText("its page delivers it").waitFor();
+});
+
 test("both integrations of one environment warn of events that count twice", async () => {
   for (const [here, other] of [["web", "cloud"], ["cloud", "web"]]) {
     await run.open("/integrations/" + here);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use heapline_server::admin::AdminFile;
 use serde_json::{Value, json};
 
-use crate::site::{document, get, heap_web, site};
+use crate::site::{document, get, heap_web, report, site};
 use crate::support::client::plain_http;
 use crate::support::house::House;
 use crate::support::until;
@@ -54,8 +54,36 @@ async fn who_listens_to_its_tail_watches_it() {
     };
     let _all = tail("").await.unwrap();
     assert_eq!(rate(&house).await, json!(0.25), "who listens to everything watches none");
-    let listener = tail("?integration=heap-web-prod").await.unwrap();
+    let mut listener = tail("?integration=heap-web-prod").await.unwrap();
     until("all of it", async || (rate(&house).await == json!(1)).then_some(())).await;
+
+    // And hears what they say.
+    let sent = json!({ "messageId": "m-1", "action": "track", "result": "sent" });
+    report(&house, json!([sent, { "result": "failed", "reason": "sdk_load_failed" }])).await;
+    let mut heard = String::new();
+    while heard.matches("data:").count() < 2 || !heard.ends_with("\n\n") {
+        let chunk = listener.chunk().await.unwrap().unwrap();
+        heard.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    let items: Vec<Value> = heard
+        .lines()
+        .filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?).ok())
+        .collect();
+    let told = |item: &Value| {
+        ["kind", "integration", "result", "messageId", "reason"].map(|key| item[key].clone())
+    };
+    let (web, none) = ("heap-web-prod", Value::Null);
+    let handed = "The page handed it to the destination's script.";
+    let blocked = "The destination is out of reach in the page: the destination's script was \
+                   blocked, or couldn't be loaded.";
+    assert_eq!(
+        told(&items[0]),
+        [json!("reported"), json!(web), json!("sent"), json!("m-1"), json!(handed)]
+    );
+    assert_eq!(
+        told(&items[1]),
+        [json!("reported"), json!(web), json!("failed"), none, json!(blocked)]
+    );
     drop(listener);
     until("the sample", async || (rate(&house).await == json!(0.25)).then_some(())).await;
 }

@@ -31,8 +31,8 @@ async fn get_statistics(
     run(control, move |control| control.statistics(&params)).await
 }
 
-/// What is accepted and what settles, as it happens: one server-sent event each. A slow listener
-/// gets `missed` with a count.
+/// What is accepted, what settles and what pages report, as it happens: one server-sent event each.
+/// A slow listener gets `missed` with a count.
 #[utoipa::path(get, path = "/tail", tag = "events", params(TailParams), responses(
     (status = 200, body = TailItem, content_type = "text/event-stream"),
     (status = "default", body = ProblemBody)))]
@@ -71,6 +71,7 @@ fn told(item: &TailItem) -> Event {
     let kind = match item {
         TailItem::Accepted(_) => "accepted",
         TailItem::Settled(_) => "settled",
+        TailItem::Reported(_) => "reported",
         TailItem::Missed { .. } => "missed",
     };
     let text = serde_json::to_string(item).expect("what happens is plain data");
