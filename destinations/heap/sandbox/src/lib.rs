@@ -17,6 +17,7 @@ mod items;
 mod json;
 mod log;
 mod overview;
+mod page;
 mod people;
 mod properties;
 mod rates;
@@ -106,8 +107,8 @@ impl Sandbox {
     /// Heap's endpoints, and `/_sandbox/` for control and inspection.
     pub fn router(&self) -> Router {
         let inside = Router::new()
-            .route("/", get(overview::page))
-            .route("/style.css", get(overview::style))
+            .route("/", get(page::page))
+            .route("/style.css", get(page::style))
             .route("/summary", get(overview::summary))
             .route("/requests", get(inspect::requests))
             .route("/events", get(inspect::events))
@@ -133,7 +134,7 @@ impl Sandbox {
             .fallback(control::unknown);
         Router::new()
             .nest("/_sandbox", inside)
-            .route("/_sandbox/", get(overview::page))
+            .route("/_sandbox/", get(page::page))
             .fallback(door::answer)
             .with_state(self.clone())
     }
