@@ -41,7 +41,8 @@ pub(crate) struct Down {
     pub(crate) until_ms: u64,
     failures: u32,
     /// Most steps in the next probe. In an outage each is half as large as the one before, so that
-    /// no single item can make a living endpoint look dead; after the smallest they start anew.
+    /// no single item can make a living endpoint look dead. After the smallest they start anew or
+    /// stay small by chance, so that no batch is always the one that is sent whole.
     pub(crate) max_steps: usize,
     pub(crate) answer: Arc<Answer>,
     /// Requests from this one on are probes; those before were sent in good faith.
@@ -160,6 +161,7 @@ impl Health {
             down.max_steps = match down.refuses {
                 Some(_) => 1,
                 None if probe.steps > 1 => probe.steps / 2,
+                None if random.up_to(2) == 1 => 1,
                 None => usize::MAX,
             };
             down.answer = answer.clone();

@@ -253,6 +253,27 @@ fn an_item_that_breaks_the_destination_harms_only_its_user() {
 }
 
 #[test]
+fn good_items_are_found_among_many_that_break_the_destination() {
+    for seed in 0..50 {
+        let mut bench =
+            Bench::new(heapline_delivery::Policy { seed, max_backoff_ms: 30_000, ..policy() });
+        bench.offer((0..24).map(|n| one_event(n, &format!("u{n}"))).collect());
+        let start = bench.now_ms;
+        let good = |n: &u64| n % 6 == 5;
+        while !(0..24).filter(good).all(|n| bench.ends.contains_key(&n)) {
+            if bench.flying.is_empty() {
+                bench.sleep();
+                continue;
+            }
+            let status = if parcels(&bench.flying[0]).iter().all(good) { 200 } else { 500 };
+            bench.answer(status);
+        }
+        let took = bench.now_ms - start;
+        assert!(took < 3_600_000, "seed {seed}: {took} ms");
+    }
+}
+
+#[test]
 fn an_endpoint_that_is_down_holds_only_users_who_need_it() {
     let mut bench = Bench::new(policy());
     let both = |n, user| parcel(n, user, vec![update(user, &[("a", "b")]), event(user, "e")]);
