@@ -30,8 +30,8 @@ pub(crate) fn screenshots() -> Result<()> {
         anyhow::bail!("the console's test failed; its screenshots are in {}", shots.display());
     }
     for (page, name) in [
-        ("events-1-1280-light", "console-event"),
-        ("integrations-heap-1280-dark", "console-integration"),
+        ("events-1-1280-light-screen", "console-event"),
+        ("integrations-heap-1280-dark-screen", "console-integration"),
     ] {
         let to = root.join(format!("docs/{name}.png"));
         std::fs::copy(shots.join(format!("{page}.png")), to)?;

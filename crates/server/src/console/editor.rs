@@ -30,6 +30,8 @@ struct Page {
     shell: Shell,
     top: Top,
     revision: u64,
+    /// True if it isn't saved yet.
+    fresh: bool,
     /// Where the form goes.
     address: String,
     /// Where it is checked while it is edited.
@@ -167,6 +169,7 @@ fn full(
         shell: visit.shell(console, Section::Integrations, draft.name.clone()),
         top: Top::of(&subject.integration, Tab::Actions),
         revision: fields.revision().unwrap_or(revision),
+        fresh: subject.id.is_none(),
         address: subject.address(""),
         form: subject.form,
         conditions: draw(&draft.conditions, &check, String::new()),

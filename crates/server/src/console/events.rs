@@ -16,7 +16,7 @@ use super::oops::Oops;
 use super::shell::{Section, Shell, Visit, page as shown, text};
 use super::{Console, live as lively, work};
 use crate::admin::EventParams;
-use crate::admin::events::{DeliverySummary, List};
+use crate::admin::events::{DeliverySummary, List, Summary};
 use crate::control::Problem;
 use crate::server::now;
 use crate::workspace::Integration;
@@ -47,6 +47,9 @@ pub(super) struct Asked {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<Seq>,
 }
+
+/// How often a search that found nothing yet is asked to go on.
+const AGAIN: usize = 5;
 
 /// How long ago an event may have been received: word, words for people, milliseconds.
 pub(super) const WITHIN: [(&str, &str, i64); 3] = [
@@ -130,7 +133,27 @@ pub(super) fn rows(console: &Console, asked: &Asked) -> Result<Rows, Problem> {
         let pages = |i: &&Arc<Integration>| matches!(i.configured, Configured::Web(_)) && i.enabled;
         workspace.integrations.iter().filter(pages).any(|i| i.takes(source))
     };
-    Ok(Rows::of(console.control.events(&asked.params())?, asked, in_page))
+    Ok(Rows::of(found(console, asked.params())?, asked, in_page))
+}
+
+/// The latest event that matches.
+pub(super) fn latest(console: &Console, params: EventParams) -> Result<Option<Summary>, Problem> {
+    let list = found(console, EventParams { limit: Some(1), ..params })?;
+    Ok(list.events.into_iter().next())
+}
+
+/// What matches. A search that has looked at much answers with what it has, which may be nothing:
+/// then it is asked to go on, a few times.
+fn found(console: &Console, mut params: EventParams) -> Result<List, Problem> {
+    let mut list = console.control.events(&params)?;
+    for _ in 0..AGAIN {
+        if list.next.is_none() || !list.events.is_empty() {
+            break;
+        }
+        params.before = list.next;
+        list = console.control.events(&params)?;
+    }
+    Ok(list)
 }
 
 impl Asked {

@@ -8,6 +8,7 @@ use axum::response::Response;
 use heapline_action::destination::Configured;
 
 use super::backlog::{Backlog, backlog};
+use super::events::latest;
 use super::needs::{Need, Needs};
 use super::oops::Oops;
 use super::rates::{Rates, rates};
@@ -120,12 +121,8 @@ fn draw(console: &Console) -> Result<Flow, Problem> {
 }
 
 fn source_node(console: &Console, source: &Source, rates: &Rates) -> Result<SourceNode, Problem> {
-    let params = EventParams {
-        source: Some(source.id.to_string()),
-        limit: Some(1),
-        ..EventParams::default()
-    };
-    let latest = console.control.events(&params)?.events.into_iter().next();
+    let source_only = EventParams { source: Some(source.id.to_string()), ..EventParams::default() };
+    let latest = latest(console, source_only)?;
     Ok(SourceNode {
         id: source.id.to_string(),
         name: source.name.clone(),

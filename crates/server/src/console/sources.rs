@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::clients::{Client, clients};
 use super::data_in::{DataIn, data_in};
+use super::events::latest;
 use super::fields::{Fields, given};
 use super::oops::{Oops, sentence};
 use super::rates::rates;
@@ -81,12 +82,9 @@ pub(super) async fn list(
     let sources = work(move || {
         let rates = rates(&console)?;
         let item = |source: SourceView| {
-            let params = EventParams {
-                source: Some(source.id.clone()),
-                limit: Some(1),
-                ..EventParams::default()
-            };
-            let last = console.control.events(&params)?.events.into_iter().next();
+            let source_only =
+                EventParams { source: Some(source.id.clone()), ..EventParams::default() };
+            let last = latest(&console, source_only)?;
             Ok(Item {
                 rate: rates.accepted(&source.id),
                 kind: kind_name(&source.kind),

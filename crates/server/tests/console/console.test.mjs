@@ -140,6 +140,25 @@ test("mapping: form and JSON stay in step; saving makes a revision", async () =>
   await page.getByText("properties.total > 10").first().waitFor();
 });
 
+test("an action is added from its type, and edited as JSON at once", async () => {
+  const { page } = run;
+  await run.open("/integrations/heap/actions");
+  await page.getByRole("link", { name: "Add an action" }).click();
+  await page.getByRole("link", { name: "Track Event" }).click();
+  await page.getByRole("heading", { name: "New action" }).waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("Refunds");
+  await page.locator("#trigger").fill('type = "track" and event = "Refunded"');
+  await page.locator("summary", { hasText: "As JSON" }).click();
+  const json = JSON.parse(await page.locator("#mapping").inputValue());
+  await page.locator("#mapping").fill(JSON.stringify({ ...json, event: "Money back" }));
+  await page.waitForFunction(() => document.querySelector('[name="m.event.value"]').value === "Money back");
+  await page.getByRole("button", { name: "Add the action" }).click();
+  await page.getByText("Saved. It holds for events from now on.").waitFor();
+  const added = await api(run, "GET", "/integrations/heap");
+  assert.equal(added.actions.at(-1).mapping.event, "Money back");
+  await api(run, "DELETE", `/integrations/heap/actions/${added.actions.at(-1).id}`);
+});
+
 test("who was overtaken is told, and may save all the same", async () => {
   const { page } = run;
   await run.open("/integrations/heap/actions/identifyUser-1");
@@ -312,6 +331,10 @@ for (const width of [1280, 390]) {
           mkdirSync(SHOTS, { recursive: true });
           const name = path.slice(1).replace(/[/?=]/g, "-") || "home";
           await page.screenshot({ path: `${SHOTS}/${name}-${width}-${scheme}.png`, fullPage: true });
+          // As much as a screen shows, for the README.
+          if (path === "/events/1" || path === "/integrations/heap") {
+            await page.screenshot({ path: `${SHOTS}/${name}-${width}-${scheme}-screen.png` });
+          }
         }
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(over <= 0, `${path} is ${over} px too wide`);
