@@ -136,7 +136,7 @@ async fn pages_of_events_follow_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_end_with_the_documented_exit_codes() {
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["--version"], 0, ""),
         (&["events", "--help"], 0, ""),
         (&["nonsense"], 2, "nonsense"),
@@ -144,7 +144,8 @@ async fn commands_end_with_the_documented_exit_codes() {
         (&["events", "--data", "/nonexistent"], 1, "/nonexistent"),
         (&["check", "/nonexistent.toml"], 1, "/nonexistent.toml"),
         (&["explain", "/nonexistent.json"], 1, "/nonexistent.json"),
-        (&["serve", "--workspace", "/nonexistent.toml", "--data", "/proc/no"], 1, "/proc/no"),
+        (&["serve", "--workspace", "/nonexistent.toml"], 1, "/nonexistent.toml"),
+        (&["serve", "--listen", "127.0.0.1:0", "--data", "/proc/no"], 1, "/proc/no"),
         (&["serve", "--config", "/nonexistent.toml"], 1, "/nonexistent.toml"),
         (&["sandbox", "--listen", "203.0.113.1:1"], 1, "203.0.113.1:1"),
         (&["sandbox", "--listen", "127.0.0.1:0", "--profile", "x"], 1, "profile"),
