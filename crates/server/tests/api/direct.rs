@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -109,6 +110,15 @@ async fn files_go_straight_to_the_destination_and_what_is_wrong_is_told() {
     world.stop().await;
 }
 
+/// Looks until it is so.
+async fn wait_for<T: PartialEq + std::fmt::Debug>(look: impl Fn() -> T, wanted: T) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while look() != wanted {
+        assert!(Instant::now() < end, "found {:?}", look());
+        tokio::task::yield_now().await;
+    }
+}
+
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -131,9 +141,7 @@ async fn what_was_sent_before_a_kill_is_not_sent_again() {
         let text = std::fs::read_to_string(&kept).ok()?;
         serde_json::from_str::<Value>(&text).ok()?["records"].as_u64()
     };
-    while come() != Some(1_000) {
-        tokio::task::yield_now().await;
-    }
+    wait_for(come, Some(1_000)).await;
     drop(killed);
     assert_eq!(summary(&world).await["events"], 1_000);
 
@@ -146,5 +154,36 @@ async fn what_was_sent_before_a_kill_is_not_sent_again() {
     );
     let sandbox = summary(&world).await;
     assert_eq!((&sandbox["events"], &sandbox["duplicates"]), (&json!(3_000), &json!(0)));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_is_what_overtook_an_event_that_had_to_wait() {
+    let mut world = World::start().await;
+    // The second event of the first user waits for a minute.
+    let dir = place(&world, ", eventsPerMinutePerIdentity = 1");
+    let file = dir.path().join("old.jsonl");
+    write_events(&file, 999);
+    let others = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{}\n{others}", json!({ "userId": "u0", "event": "First" })))
+        .unwrap();
+    let mut sending = command(dir.path(), &["old.jsonl"]);
+    let killed = Killed(sending.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let kept = dir.path().join("old.jsonl.progress");
+    let come = || {
+        let text = std::fs::read_to_string(&kept).ok()?;
+        let kept: Value = serde_json::from_str(&text).ok()?;
+        Some((kept["records"].as_u64()?, kept["beyond"].as_array()?.len()))
+    };
+    wait_for(come, Some((0, 999))).await;
+    drop(killed);
+    assert_eq!(summary(&world).await["events"], 999);
+
+    write_workspace(dir.path(), &world, "");
+    let (code, said) = run(dir.path(), &["old.jsonl"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 events to send") && said.contains("heap  1 delivered"), "{said}");
+    let sandbox = summary(&world).await;
+    assert_eq!((&sandbox["events"], &sandbox["duplicates"]), (&json!(1_000), &json!(0)));
     world.stop().await;
 }

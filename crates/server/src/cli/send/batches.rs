@@ -1,5 +1,6 @@
 //! The events of files in batches, as the door takes them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -24,8 +25,8 @@ pub(super) struct Batch {
 pub(super) struct Batches<'a> {
     args: &'a Args,
     shape: &'a Shape,
-    /// Records of each file that are left out: they were sent before.
-    done: Vec<u64>,
+    /// Records of each file that are left out, since they were sent before: so many, and those.
+    done: Vec<(u64, BTreeSet<u64>)>,
     file: usize,
     open: Option<(Records<'a>, u64)>,
     /// Read, and too large for the batch before.
@@ -47,14 +48,18 @@ impl Batch {
 
 impl<'a> Batches<'a> {
     pub(super) fn of(args: &'a Args, shape: &'a Shape, inputs: &[Input]) -> Batches<'a> {
-        let done = inputs.iter().map(|input| input.progress.records).collect();
+        let done = |input: &Input| (input.progress.records, input.progress.beyond.clone());
+        let done = inputs.iter().map(done).collect();
         Batches { args, shape, done, file: 0, open: None, ahead: None }
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Batch>> {
         loop {
             let Some(path) = self.args.files.get(self.file) else { return Ok(None) };
-            let done = self.done.get(self.file).copied().unwrap_or(0);
+            let done = self.done.get(self.file);
+            let is_done = |number: u64| {
+                done.is_some_and(|(first, beyond)| number <= *first || beyond.contains(&number))
+            };
             let (records, number) = match &mut self.open {
                 Some(open) => open,
                 None => self.open.insert((Records::open(path, self.shape)?, 0)),
@@ -69,7 +74,7 @@ impl<'a> Batches<'a> {
                     break;
                 };
                 *number += 1;
-                if *number <= done {
+                if is_done(*number) {
                     continue;
                 }
                 let call = call(path, &record, &self.args.kind, *number)

@@ -1,11 +1,11 @@
 //! Sending straight to destinations: the same door, planning and lanes as in a server, with nothing
 //! kept but how far the files have come.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use heapline_action::datetime;
@@ -31,6 +31,8 @@ use crate::workspace::{Integration, SourceKind, Workspace};
 const UNDER_WAY: usize = 20_000;
 /// How often it looks what has settled.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often it is kept what has settled out of turn.
+const KEEP: Duration = Duration::from_millis(500);
 /// How long requests in flight may take to be answered once it is interrupted.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// The key by which the door knows the source.
@@ -65,13 +67,15 @@ pub(super) fn run(args: &Args, shape: &Shape, workspace: &Path) -> Result<End> {
         under_way: VecDeque::new(),
         batches: VecDeque::new(),
         held: BTreeMap::new(),
+        behind: BTreeSet::new(),
         said: String::new(),
+        kept_at: Instant::now(),
     };
     let whole = passing.pass(args, shape, &bar, &interrupts);
     fleet.stop(STOP_WITHIN);
     let left = match &whole {
         Ok(true) => passing.finish(),
-        Ok(false) | Err(_) => passing.settle().map(|_| ()),
+        Ok(false) | Err(_) => passing.settle().and_then(|_| passing.keep(&BTreeMap::new())),
     };
     bar.finish_and_clear();
     let whole = whole?;
@@ -166,8 +170,12 @@ struct Passing<'a> {
     batches: VecDeque<(Seq, usize, u64)>,
     /// Events that wait for a user id, by integration and place.
     held: BTreeMap<(Arc<str>, Seq), (Origin, Settlement)>,
+    /// Files and records that are settled, in batches that aren't.
+    behind: BTreeSet<(usize, u64)>,
     /// Why it waits, as it was last said.
     said: String,
+    /// When it was last kept how far the files have come.
+    kept_at: Instant,
 }
 
 impl Passing<'_> {
@@ -279,11 +287,15 @@ impl Passing<'_> {
                 self.held.insert(whose, (origin, settlement.clone()));
             } else {
                 self.held.remove(&whose);
+                self.behind.insert(origin.place);
                 self.report.settled(settlement, &origin)?;
             }
         }
         while self.under_way.front().is_some_and(|(seq, _)| *seq < reached) {
             self.under_way.pop_front();
+        }
+        for (origin, _) in self.held.values() {
+            self.behind.remove(&origin.place);
         }
         // What is held would be lost with this process: its file has not come past it.
         let lowest_held = self.held.values().map(|(origin, _)| origin.place).min();
@@ -295,8 +307,43 @@ impl Passing<'_> {
             come.insert(file, record);
             self.batches.pop_front();
         }
-        self.come(&come)?;
+        if !come.is_empty() || self.kept_at.elapsed() > KEEP {
+            self.keep(&come)?;
+        }
         Ok(!settlements.is_empty())
+    }
+
+    /// Keeps how far the files have come, with all that has settled out of turn.
+    fn keep(&mut self, come: &BTreeMap<usize, u64>) -> Result<()> {
+        let next = self.store.extent().next;
+        let mut settled: BTreeMap<Seq, usize> = BTreeMap::new();
+        for integration in &self.workspace.integrations {
+            for (seq, settlement) in self.store.settlements(&integration.id, 1, next)? {
+                if settlement.is_final() {
+                    *settled.entry(seq).or_default() += 1;
+                }
+            }
+        }
+        let mut beyond: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
+        for (seq, Origin { place: (file, record), .. }) in &self.under_way {
+            if settled.get(seq) == Some(&self.workspace.integrations.len()) {
+                beyond.entry(*file).or_default().insert(*record);
+            }
+        }
+        for (at, input) in self.inputs.iter_mut().enumerate() {
+            let records = come.get(&at).copied().unwrap_or(input.progress.records);
+            let mut beyond = beyond.remove(&at).unwrap_or_default();
+            // What was so before this run.
+            beyond.extend(&input.progress.beyond);
+            beyond.extend(self.behind.iter().filter(|(file, _)| *file == at).map(|(_, n)| n));
+            input.progress.reach(records, beyond)?;
+        }
+        let inputs = &self.inputs;
+        self.behind.retain(|(file, record)| {
+            inputs.get(*file).is_some_and(|input| *record > input.progress.records)
+        });
+        self.kept_at = Instant::now();
+        Ok(())
     }
 
     /// All files have come to their end: what is held still stays so.
@@ -306,16 +353,7 @@ impl Passing<'_> {
             self.report.settled(&settlement, &origin)?;
         }
         let ends = std::mem::take(&mut self.batches);
-        self.come(&ends.into_iter().map(|(_, file, record)| (file, record)).collect())
-    }
-
-    fn come(&mut self, come: &BTreeMap<usize, u64>) -> Result<()> {
-        for (file, record) in come {
-            if let Some(input) = self.inputs.get_mut(*file) {
-                input.progress.reach(*record)?;
-            }
-        }
-        Ok(())
+        self.keep(&ends.into_iter().map(|(_, file, record)| (file, record)).collect())
     }
 
     /// Says what it waits for, if the destination doesn't take what it is sent.

@@ -120,7 +120,7 @@ fn inputs(args: &Args, shape: &Shape, way: &str) -> Result<Vec<Input>> {
 
 /// Records that are not sent yet.
 fn waiting(inputs: &[Input]) -> u64 {
-    inputs.iter().map(|input| input.records.saturating_sub(input.progress.records)).sum()
+    inputs.iter().map(|input| input.records.saturating_sub(input.progress.done())).sum()
 }
 
 fn count(file: &Path, shape: &Shape) -> Result<u64> {

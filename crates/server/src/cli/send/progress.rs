@@ -1,5 +1,6 @@
 //! How far a file has come, kept beside it.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,10 @@ use sha2::{Digest, Sha256};
 pub(super) struct Progress {
     path: PathBuf,
     kept: Kept,
-    /// Records that the server has acknowledged.
+    /// So many records, from the first on, are done with.
     pub(super) records: u64,
+    /// Records behind those that are done with, too.
+    pub(super) beyond: BTreeSet<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -23,6 +26,8 @@ struct Kept {
     server: String,
     source: String,
     records: u64,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    beyond: BTreeSet<u64>,
 }
 
 /// Bytes of a file that tell it from another. A file may grow meanwhile.
@@ -35,7 +40,8 @@ impl Progress {
         name.push(".progress");
         let path = PathBuf::from(name);
         let (server, source) = (server.to_owned(), source.to_owned());
-        let fresh = Kept { begins: beginning(file)?, server, source, records: 0 };
+        let beyond = BTreeSet::new();
+        let fresh = Kept { begins: beginning(file)?, server, source, records: 0, beyond };
         let kept = match std::fs::read_to_string(&path) {
             Ok(_) if again => fresh,
             Ok(text) => {
@@ -55,14 +61,25 @@ impl Progress {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => fresh,
             Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
         };
-        let records = kept.records;
-        Ok(Progress { path, kept, records })
+        let (records, beyond) = (kept.records, kept.beyond.clone());
+        Ok(Progress { path, kept, records, beyond })
     }
 
-    /// The server has acknowledged so many records.
-    pub(super) fn reach(&mut self, records: u64) -> Result<()> {
+    /// Records that are done with.
+    pub(super) fn done(&self) -> u64 {
+        self.records + self.beyond.len() as u64
+    }
+
+    /// So many records are done with, and those `beyond`. Kept once this returns.
+    pub(super) fn reach(&mut self, records: u64, mut beyond: BTreeSet<u64>) -> Result<()> {
+        beyond.retain(|record| *record > records);
+        if (self.records, &self.beyond) == (records, &beyond) {
+            return Ok(());
+        }
         self.records = records;
+        self.beyond = beyond;
         self.kept.records = records;
+        self.kept.beyond.clone_from(&self.beyond);
         let mut fresh = self.path.clone().into_os_string();
         fresh.push(".new");
         let write = || -> std::io::Result<()> {

@@ -1,5 +1,6 @@
 //! Sending through a running server.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args, shape: &Shape) -> Result<End> {
         sent.refused += refused;
         sent.taken += many.saturating_sub(refused);
         if let Some(input) = inputs.get_mut(batch.file) {
-            input.progress.reach(batch.last())?;
+            input.progress.reach(batch.last(), BTreeSet::new())?;
         }
         bar.inc(many);
     }
