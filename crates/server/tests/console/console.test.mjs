@@ -271,7 +271,8 @@ test("home tells what flows now", async () => {
   await run.open("/");
   const rate = page.locator(".node", { hasText: "Shop backend" }).locator(".rate strong");
   const before = Number(await rate.textContent());
-  const calls = Array.from({ length: 30 }, (_, n) => ({ type: "track", event: "Tick", userId: "ada", messageId: `t-${n}` }));
+  const call = (n) => ({ type: "track", event: "Seat Added", userId: `user-${n % 9}`, messageId: `t-${n}`, properties: { total: 11 + n } });
+  const calls = Array.from({ length: 120 }, (_, n) => call(n));
   assert.deepEqual([...new Set(await Promise.all(calls.map((call) => send(run.origin, key, call))))], [200]);
   await page.waitForFunction((least) => {
     const node = [...document.querySelectorAll(".node")].find((node) => node.textContent.includes("Shop backend"));
