@@ -178,16 +178,22 @@ async function firstEvent(which) {
   return milliseconds;
 }
 
-/** Microseconds that one event takes in the page, from the client's call of the plugin on. */
+/**
+ * Microseconds that one event takes in the page, from the client's call of the plugin on. The least of
+ * so many passes: the others were interrupted by something else.
+ */
 async function perEvent(page, which, times) {
   return page.evaluate(
     async ([which, events, times]) => {
       const contexts = events.map((event) => new Context(event));
-      const before = performance.now();
-      for (let n = 0; n < times; n++)
+      let least = Infinity;
+      for (let n = 0; n < times; n++) {
+        const before = performance.now();
         for (const context of contexts)
           for (const plugin of window.loaded[which]) await plugin[context.event.type](context);
-      return ((performance.now() - before) / times / contexts.length) * 1_000;
+        least = Math.min(least, performance.now() - before);
+      }
+      return (least / contexts.length) * 1_000;
     },
     [which, EVENTS, times],
   );
@@ -222,6 +228,7 @@ const sizes = (...files) => ({
 const chunk = readFileSync(new URL("heap/" + MANIFEST.heap, PUBLIC), "utf8").match(/688:"(\w+)"|(\w{20})\.js"/);
 const publicFiles = [`heap/${MANIFEST.heap}`, `688/${chunk[1] || chunk[2]}.js`].map((name) => readFileSync(new URL(name, PUBLIC)));
 
+const PASSES = 10;
 const SLOW_4G = { latency: 150, downloadThroughput: 1_600_000 / 8, uploadThroughput: 750_000 / 8 };
 const result = { sizes: { ours: sizes(OURS), public: sizes(...publicFiles) }, calls: {} };
 const add = (name, which, value) => ((result[name] ||= { ours: [], public: [] })[which].push(value));
@@ -233,8 +240,8 @@ for (let round = 0; round < rounds; round++) {
     add("firstCallSlow", which, await firstCall(which, SLOW_4G));
     add("firstEvent", which, await firstEvent(which));
     const made = await shared.page.evaluate(() => window.heap.count);
-    add("perEvent", which, await perEvent(shared.page, which, 5));
-    result.calls[which] = ((await shared.page.evaluate(() => window.heap.count)) - made) / 5 / EVENTS.length;
+    add("perEvent", which, await perEvent(shared.page, which, PASSES));
+    result.calls[which] = ((await shared.page.evaluate(() => window.heap.count)) - made) / PASSES / EVENTS.length;
   }
 }
 await browser.close();

@@ -48,7 +48,7 @@ export function calls(type: ActionType, payload: Value, settings: Settings): Cal
     const properties = object("properties");
     const anonymous = id("anonymousId");
     user(anonymous ? { anonymous_id: anonymous } : {}, id("identity"));
-    let left = settings.browserArrayLimit || 0;
+    let left = settings.browserArrayLimit!; // without one no comparison holds
     for (const key of Object.keys(properties)) {
       const items = properties[key];
       if (isList(items))

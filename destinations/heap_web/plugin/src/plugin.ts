@@ -45,7 +45,7 @@ const NAMES = ["heap-web", "Heap (Web)", "Heap Web (Actions)", "actions-heap-web
  * overlay is loaded.
  */
 export function factory(settings: Settings, origin: string): Plugin[] {
-  const { consentCategories = [], subscriptions = [], debugUrl = "" } = settings;
+  const { consentCategories = [], subscriptions, debugUrl = "" } = settings;
   const tools = (window.heapline = window.heapline || {});
   const [tell, settle] = receipts(settings);
   let ours: boolean | undefined;

@@ -27,5 +27,5 @@ export interface Settings {
   writeKey?: string;
   revision?: number;
   debugUrl?: string;
-  subscriptions?: Subscription[];
+  subscriptions: Subscription[];
 }
