@@ -4,11 +4,11 @@
 //! action its id: ids are in the ledger and in idempotency keys, so none may follow from an
 //! action's place any more once places change.
 
-use heapline_action::value::{Object, Value};
+use heapline_action::value::Value;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::edit::{Edit, place};
+use super::edit::{Edit, item, place};
 use super::views::{action as view, find_action, find_integration};
 use super::{ActionView, Actor, Changed, Control, Json, Problem};
 use crate::workspace::{Integration, Workspace};
@@ -69,23 +69,16 @@ impl Control {
             let (at, integration) = find_integration(now, integration)?;
             let mut edits = written_out(now, at, integration);
             let id = new.id.unwrap_or_else(|| free_id(integration, &new.action));
-            let mut item = Object::new();
-            item.insert("id", Value::from(id.clone()));
-            if let Some(name) = new.name {
-                item.insert("name", Value::from(name));
-            }
-            item.insert("action", Value::from(new.action));
-            if let Some(enabled) = new.enabled {
-                item.insert("enabled", Value::from(enabled));
-            }
-            if let Some(trigger) = new.trigger {
-                item.insert("trigger", Value::from(trigger));
-            }
-            if let Some(mapping) = new.mapping {
-                item.insert("mapping", mapping.0);
-            }
+            let item = item([
+                ("id", Some(Value::from(id.clone()))),
+                ("name", new.name.map(Value::from)),
+                ("action", Some(Value::from(new.action))),
+                ("enabled", new.enabled.map(Value::from)),
+                ("trigger", new.trigger.map(Value::from)),
+                ("mapping", new.mapping.map(|Json(mapping)| mapping)),
+            ]);
             let list = place!["integrations", at, "actions"];
-            edits.push(Edit::Insert(list, integration.actions.len(), Value::Object(item)));
+            edits.push(Edit::Insert(list, integration.actions.len(), item));
             let what = format!("made the action {id:?} of {:?}", &*integration.id);
             Ok((edits, what, id))
         })
@@ -122,9 +115,9 @@ impl Control {
                 });
             }
             let what = format!("changed the action {id:?} of {:?}", &*integration.id);
-            Ok((edits, what, ()))
+            Ok((edits, what))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 
     /// Copies an action, switched off, to the place after it. Gives the copy's id.
@@ -177,9 +170,9 @@ impl Control {
                 }
             }
             let what = format!("put the actions of {:?} in order", &*integration.id);
-            Ok((edits, what, ()))
+            Ok((edits, what))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 
     /// Takes an action away. What became of events at it stays in the ledger.
@@ -196,9 +189,9 @@ impl Control {
             let mut edits = written_out(now, at, integration);
             edits.push(Edit::Remove(place!["integrations", at, "actions", index]));
             let what = format!("deleted the action {id:?} of {:?}", &*integration.id);
-            Ok((edits, what, ()))
+            Ok((edits, what))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 }
 
@@ -230,14 +223,14 @@ fn written_out(now: &Workspace, at: usize, integration: &Integration) -> Vec<Edi
 }
 
 fn value(action: ActionView) -> Value<'static> {
-    let mut item = Object::new();
-    item.insert("id", Value::from(action.id));
-    item.insert("name", Value::from(action.name));
-    item.insert("action", Value::from(action.action));
-    item.insert("enabled", Value::from(action.enabled));
-    item.insert("trigger", Value::from(action.trigger));
-    item.insert("mapping", action.mapping.0);
-    Value::Object(item)
+    item([
+        ("id", Some(Value::from(action.id))),
+        ("name", Some(Value::from(action.name))),
+        ("action", Some(Value::from(action.action))),
+        ("enabled", Some(Value::from(action.enabled))),
+        ("trigger", Some(Value::from(action.trigger))),
+        ("mapping", Some(action.mapping.0)),
+    ])
 }
 
 fn free_id(integration: &Integration, slug: &str) -> String {

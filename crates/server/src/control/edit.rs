@@ -46,6 +46,19 @@ macro_rules! place {
 }
 pub(crate) use place;
 
+/// A table with those of the members that are there.
+pub(super) fn item<const N: usize>(
+    members: [(&'static str, Option<Value<'static>>); N],
+) -> Value<'static> {
+    let mut item = Object::new();
+    for (key, value) in members {
+        if let Some(value) = value {
+            item.insert(key, value);
+        }
+    }
+    Value::Object(item)
+}
+
 impl Edit {
     /// The changes that make `new` of `old` at `place`, member by member, so that what stays the
     /// same stays as it was written.

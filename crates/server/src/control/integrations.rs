@@ -10,7 +10,7 @@ use heapline_store::{NewEvent, StoredEvent};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::edit::{Edit, place};
+use super::edit::{Edit, item, place};
 use super::tokens::{hex, random};
 use super::views::find_integration;
 use super::{Actor, Changed, Control, Json, Problem, Role};
@@ -104,25 +104,20 @@ impl Control {
         expected: Option<u64>,
         new: NewIntegration,
     ) -> Result<Changed, Problem> {
-        let mut item = Object::new();
-        item.insert("id", Value::from(new.id.clone()));
-        if let Some(name) = new.name {
-            item.insert("name", Value::from(name));
-        }
-        item.insert("destination", Value::from(new.destination));
-        if let Some(enabled) = new.enabled {
-            item.insert("enabled", Value::from(enabled));
-        }
-        item.insert("sources", texts(new.sources));
-        if let Some(Json(settings)) = new.settings {
-            item.insert("settings", settings);
-        }
+        let item = item([
+            ("id", Some(Value::from(new.id.clone()))),
+            ("name", new.name.map(Value::from)),
+            ("destination", Some(Value::from(new.destination))),
+            ("enabled", new.enabled.map(Value::from)),
+            ("sources", Some(texts(new.sources))),
+            ("settings", new.settings.map(|Json(settings)| settings)),
+        ]);
         let edit = |now: &Workspace| {
             let list = place!["integrations"];
-            let insert = Edit::Insert(list, now.integrations.len(), Value::Object(item));
-            Ok((vec![insert], format!("made the integration {:?}", new.id), ()))
+            let insert = Edit::Insert(list, now.integrations.len(), item);
+            Ok((vec![insert], format!("made the integration {:?}", new.id)))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 
     /// Changes an integration.
@@ -156,9 +151,9 @@ impl Control {
                 edits.extend(Edit::between(&place("settings"), old, &settings));
                 done.push("set");
             }
-            Ok((edits, format!("{} the integration {id:?}", done.join(", ")), ()))
+            Ok((edits, format!("{} the integration {id:?}", done.join(", "))))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 
     /// Takes an integration away. What became of events at it stays in the ledger.
@@ -171,9 +166,9 @@ impl Control {
         let edit = |now: &Workspace| {
             let (at, _) = find_integration(now, id)?;
             let remove = Edit::Remove(place!["integrations", at]);
-            Ok((vec![remove], format!("deleted the integration {id:?}"), ()))
+            Ok((vec![remove], format!("deleted the integration {id:?}")))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 
     /// Lets a disabled integration go on at the end of the journal, past all that it has not

@@ -1,10 +1,10 @@
 //! Sources: made, changed, their write keys rotated.
 
-use heapline_action::value::{Object, Value};
+use heapline_action::value::Value;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::edit::{Edit, place};
+use super::edit::{Edit, item, place};
 use super::tokens::{hex, random};
 use super::views::find_source;
 use super::workspaces::key_id;
@@ -81,17 +81,16 @@ impl Control {
         new: NewSource,
     ) -> Result<FreshSource, Problem> {
         let write_key = new_key()?;
-        let mut source = Object::new();
-        source.insert("id", Value::from(new.id.clone()));
-        for (key, text) in [("name", new.name), ("kind", new.kind), ("answers", new.answers)] {
-            if let Some(text) = text {
-                source.insert(key, Value::from(text));
-            }
-        }
-        source.insert("writeKeys", Value::Array(vec![Value::from(write_key.clone())]));
+        let source = item([
+            ("id", Some(Value::from(new.id.clone()))),
+            ("name", new.name.map(Value::from)),
+            ("kind", new.kind.map(Value::from)),
+            ("answers", new.answers.map(Value::from)),
+            ("writeKeys", Some(Value::Array(vec![Value::from(write_key.clone())]))),
+        ]);
         let id = new.id;
         let (changed, ()) = self.workspaces.edit(who, expected, |now| {
-            let insert = Edit::Insert(place!["sources"], now.sources.len(), Value::Object(source));
+            let insert = Edit::Insert(place!["sources"], now.sources.len(), source);
             Ok((vec![insert], format!("made the source {id:?}"), ()))
         })?;
         Ok(FreshSource { changed, id, write_key })
@@ -118,9 +117,9 @@ impl Control {
                 Some(Edit::Set(place!["sources", at, key], value?))
             };
             let edits = members.into_iter().filter_map(set).collect();
-            Ok((edits, format!("changed the source {id:?}"), ()))
+            Ok((edits, format!("changed the source {id:?}")))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 
     /// Takes a source away, also from the integrations that take its events. What it sent stays.
@@ -138,9 +137,9 @@ impl Control {
                 let place = |at: usize| place!["integrations", index, "sources", at];
                 edits.extend(position.map(|at| Edit::Remove(place(at))));
             }
-            Ok((edits, format!("deleted the source {id:?}"), ()))
+            Ok((edits, format!("deleted the source {id:?}")))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 
     /// Adds a write key to a source. The earlier ones go on to let events in, until each is
@@ -180,9 +179,9 @@ impl Control {
                 return Err(Problem::Conflict("last_key", what));
             }
             let remove = Edit::Remove(place!["sources", at, "writeKeys", position]);
-            Ok((vec![remove], format!("deleted the write key {key} of the source {id:?}"), ()))
+            Ok((vec![remove], format!("deleted the write key {key} of the source {id:?}")))
         };
-        Ok(self.workspaces.edit(who, expected, edit)?.0)
+        self.workspaces.apply(who, expected, edit)
     }
 }
 

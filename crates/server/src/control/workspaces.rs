@@ -263,6 +263,17 @@ impl Workspaces {
         })
     }
 
+    /// The same where the caller wants to know nothing beside.
+    pub fn apply(
+        &self,
+        who: &Actor,
+        expected: Option<u64>,
+        decide: impl FnOnce(&Workspace) -> Result<(Vec<Edit>, String), Problem>,
+    ) -> Result<Changed, Problem> {
+        let decide = |now: &Workspace| decide(now).map(|(edits, what)| (edits, what, ()));
+        self.edit(who, expected, decide).map(|(changed, ())| changed)
+    }
+
     /// Takes the workspace file if it has been written since it was last looked at. Gives the
     /// revision that came of it.
     pub fn follow(&self) -> Result<Option<u64>, Problem> {
