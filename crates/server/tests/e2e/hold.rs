@@ -119,9 +119,8 @@ async fn a_freed_event_that_meets_an_outage_is_delivered_after_a_restart_once() 
     let link = json!({ "userId": "ada", "anonymousId": "anon-1", "event": "Link",
         "messageId": "message-link" });
     house.client.accepted("/v1/track", &link).await;
-    for id in ["anonymous-0", "message-link"] {
-        house.client.event_with(id, |d| d["outcome"] == "pending" && d["code"] == "").await;
-    }
+    // Which of them the outage is probed with is left to chance; one is tried for sure.
+    house.client.event_with("anonymous-0", |d| d["outcome"] == "pending" && d["code"] == "").await;
     until("a failed try", async || {
         let tried = heap.list("requests?path=/api/track&identity=ada").await;
         (!tried.is_empty()).then_some(())
