@@ -47,9 +47,10 @@ impl ServerProcess {
                 let log = std::fs::read_to_string(data.join("server.log")).unwrap();
                 panic!("the server ended with {status}: {log}");
             }
+            // Asked first: a file that is written anew while it is read tells the old address.
+            let anew = written(&admin) != before;
             let file = AdminFile::read(data).unwrap()?;
-            (written(&admin) != before || Some(&file.address) != earlier.as_ref())
-                .then_some(file.address)
+            (anew || Some(&file.address) != earlier.as_ref()).then_some(file.address)
         })
         .await;
         let address = address.strip_prefix("http://").unwrap().parse().unwrap();
